@@ -53,10 +53,8 @@ def resize_uint8(
         )
     if isinstance(images, torch.Tensor):
         tensor = images
-    elif images.flags.writeable:
-        tensor = torch.from_numpy(images)
-    else:
-        tensor = torch.from_numpy(images.copy())
+    else:  # a read-only or mirrored view is copied once, which torch asks for
+        tensor = torch.from_numpy(np.require(images, requirements=["C", "W"]))
     # A permuted view of (N, h, w, 3) is exactly channels-last memory: no copy is made.
     resized = resize_tensor(tensor.permute(0, 3, 1, 2), size)
     return np.ascontiguousarray(resized.permute(0, 2, 3, 1).cpu().numpy())
