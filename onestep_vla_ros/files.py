@@ -50,5 +50,24 @@ def read_yaml(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"file {path} is not YAML", got=str(error).replace("\n", " ")) from None
     if not isinstance(data, dict):
-        raise ConfigError(f"file {path} holds no mapping", got=type(data).__name__, allowed="key: value")
+        raise ConfigError(
+            f"file {path} holds no mapping", got=type(data).__name__, allowed="key: value"
+        )
     return data
+
+
+def read_parameters(name: str) -> dict[str, object]:
+    """Return the parameters of `config/<name>`, a ROS parameter file with one `/**` entry.
+
+    Raises:
+        ConfigError: The file is missing or has another form.
+    """
+    path = share_dir() / "config" / name
+    data = read_yaml(path)
+    try:
+        parameters = data["/**"]["ros__parameters"]  # type: ignore[index]
+    except (KeyError, TypeError):
+        parameters = None
+    if not isinstance(parameters, dict):
+        raise ConfigError(f"file {path} has the wrong form", allowed="/**: ros__parameters: {…}")
+    return parameters

@@ -31,7 +31,9 @@ class Chunk:
         try:
             q = np.array(self.q, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ChunkError("chunk is not numeric", got=str(error), allowed="(T, J) numbers") from None
+            raise ChunkError(
+                "chunk is not numeric", got=str(error), allowed="(T, J) numbers"
+            ) from None
         if q.ndim != 2:
             raise ChunkError("chunk has the wrong shape", got=q.shape, allowed="(T, J)")
         q.flags.writeable = False

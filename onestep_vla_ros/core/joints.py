@@ -69,7 +69,9 @@ def reorder(
     by_name = dict(zip(names, values, strict=True))
     missing = [n for n in wanted if n not in by_name]
     if missing:
-        raise JointError("joint missing", got=f"no {missing} in {list(names)}", allowed=list(wanted))
+        raise JointError(
+            "joint missing", got=f"no {missing} in {list(names)}", allowed=list(wanted)
+        )
     q = np.array([by_name[n] for n in wanted], dtype=np.float64)
     if not np.isfinite(q).all():
         bad = [n for n, ok in zip(wanted, np.isfinite(q), strict=True) if not ok]

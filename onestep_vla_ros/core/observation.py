@@ -20,7 +20,9 @@ def check_instruction(text: str) -> str:
     """Return `text` stripped, or raise `ObservationError` when empty or over 512 characters."""
     stripped = text.strip()
     if not stripped:
-        raise ObservationError("instruction is empty", allowed=f"1 to {MAX_INSTRUCTION_CHARS} characters")
+        raise ObservationError(
+            "instruction is empty", allowed=f"1 to {MAX_INSTRUCTION_CHARS} characters"
+        )
     if len(stripped) > MAX_INSTRUCTION_CHARS:
         raise ObservationError(
             "instruction is too long",
