@@ -32,7 +32,7 @@ def share_dir() -> Path:
             return folder
     raise ConfigError(
         "the package's data files are missing",
-        got=f"no package.xml beside config/ in {[str(c) for c in candidates[:1]]} or any share/{PACKAGE}",
+        got=f"no package.xml beside config/ in {candidates[0]} or any share/{PACKAGE} above it",
         do="install with pip install . or colcon build; do not copy the python folder alone",
     )
 
