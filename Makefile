@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# make setup | demo | test | check | clean. PYTHON=python3.12 chooses the interpreter of the venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.setup-done
+SHELL  := /bin/bash
+
+.PHONY: setup demo test check clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt setup.py setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "setup: Python 3.10 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); do: make setup PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "setup: $(PYTHON) cannot make a venv; do: sudo apt-get install python3-venv"; exit 2; }
+	@wanted=$$(sed 's/#.*//' packages.apt); missing=""; \
+	for p in $$wanted; do \
+	  command -v dpkg-query >/dev/null && ! dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' && missing="$$missing $$p"; \
+	done; \
+	[ -z "$$missing" ] || echo "setup: system packages are missing, rendering may fail; do: sudo apt-get install --no-install-recommends$$missing"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/onestep-vla demo
+
+test: check
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find onestep_vla_ros launch test -name __pycache__ -prune -exec rm -rf {} +
