@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Off-screen rendering without a display; the context belongs to the thread that made it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import TracebackType
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # read by mujoco at its first import
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.errors import ConfigError
+
+APT_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6"
+
+
+class Renderer:
+    """Renders named cameras of one model, without shadows and without multi-sampling.
+
+    Thread: create it, use it and close it in one thread.
+    """
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        """Open a GL context (EGL, else OSMesa) for `model`; raise `ConfigError` on neither."""
+        self._model = model
+        self._thread = threading.get_ident()
+        self._size = (int(model.vis.global_.offheight), int(model.vis.global_.offwidth))
+        self._gl = _open_context(self._size[1], self._size[0])
+        self._gl.make_current()
+        self._scene = mujoco.MjvScene(model, maxgeom=400)
+        for flag in (
+            mujoco.mjtRndFlag.mjRND_SHADOW,
+            mujoco.mjtRndFlag.mjRND_REFLECTION,
+            mujoco.mjtRndFlag.mjRND_HAZE,
+        ):
+            self._scene.flags[flag] = 0
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[3] = 0
+        self._option.sitegroup[:] = 0
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+    def render(
+        self, data: mujoco.MjData, camera: str, height: int, width: int
+    ) -> NDArray[np.uint8]:
+        """Return one camera's view of `data`, (height, width, 3) uint8 RGB, top row first.
+
+        Raises:
+            ConfigError: Unknown camera, a size beyond the buffer, or another thread calls.
+        """
+        identity = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        self._check(camera, identity, height, width)
+        self._gl.make_current()
+        self._camera.fixedcamid = identity
+        viewport = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjv_updateScene(
+            self._model,
+            data,
+            self._option,
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL,
+            self._scene,
+        )
+        mujoco.mjr_render(viewport, self._scene, self._context)
+        image = np.empty((height, width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(image, None, viewport, self._context)
+        return np.ascontiguousarray(image[::-1])
+
+    def _check(self, camera: str, identity: int, height: int, width: int) -> None:
+        if identity < 0:
+            names = [self._model.camera(i).name for i in range(self._model.ncam)]
+            raise ConfigError("unknown camera", got=repr(camera), allowed=names)
+        if not (0 < height <= self._size[0] and 0 < width <= self._size[1]):
+            raise ConfigError(
+                f"image of camera {camera!r} has a size that cannot be rendered",
+                got=f"{height}x{width}",
+                allowed=f"1x1 to {self._size[0]}x{self._size[1]} (height x width)",
+            )
+        if threading.get_ident() != self._thread:
+            raise ConfigError(
+                "the renderer was called from a second thread",
+                allowed="the thread that made it",
+                do="make one renderer a thread",
+            )
+
+    def close(self) -> None:
+        """Free the context; a second call does nothing."""
+        context, self._context = getattr(self, "_context", None), None
+        gl, self._gl = getattr(self, "_gl", None), None
+        if gl is not None:
+            gl.make_current()
+            if context is not None:
+                context.free()
+            gl.free()
+
+    def __enter__(self) -> Renderer:
+        """Return this renderer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the context."""
+        self.close()
+
+
+def _open_context(width: int, height: int):  # noqa: ANN202 - three unrelated classes
+    """Return a GL context of the back-end MUJOCO_GL names, else of OSMesa."""
+    reasons = [f"MUJOCO_GL={os.environ.get('MUJOCO_GL')}: "]
+    try:
+        return mujoco.GLContext(width, height)
+    except Exception as error:  # noqa: BLE001 - each back-end raises its own kind
+        reasons[0] += f"{type(error).__name__} {error}"
+    try:
+        from mujoco.osmesa import GLContext  # heavy and optional: only when EGL failed
+
+        return GLContext(width, height)
+    except Exception as error:  # noqa: BLE001
+        reasons.append(f"osmesa: {type(error).__name__} {error}")
+    raise ConfigError(
+        "no off-screen OpenGL",
+        got="; ".join(reasons).replace("\n", " "),
+        allowed="egl or osmesa",
+        do=f"apt install {APT_PACKAGES}, or set MUJOCO_GL=osmesa",
+    )
