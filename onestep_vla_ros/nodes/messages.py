@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One constructor per outside format: ROS messages to arrays, arrays to ROS messages."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.errors import ChunkError, ObservationError
+from onestep_vla_ros.core.joints import JOINT_NAMES, arm_slice, reorder
+from onestep_vla_ros.core.observation import CameraSpec
+
+MAX_POINTS = 512
+"""A trajectory message longer than this is refused unread."""
+
+_NANO = 1_000_000_000
+_CHANNEL_ORDER = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
+
+
+def to_seconds(stamp: Time | Duration) -> float:
+    """Return a message's time or duration in seconds."""
+    return float(stamp.sec) + stamp.nanosec / _NANO
+
+
+def to_stamp(seconds: float) -> Time:
+    """Return `seconds` >= 0 as a message time, rounded to the nanosecond."""
+    nanoseconds = max(0, round(seconds * _NANO))
+    return Time(sec=nanoseconds // _NANO, nanosec=nanoseconds % _NANO)
+
+
+def to_duration(seconds: float) -> Duration:
+    """Return `seconds` >= 0 as a message duration, rounded to the nanosecond."""
+    nanoseconds = max(0, round(seconds * _NANO))
+    return Duration(sec=nanoseconds // _NANO, nanosec=nanoseconds % _NANO)
+
+
+def image_to_rgb(message: Image, camera: CameraSpec) -> NDArray[np.uint8]:
+    """Return an Image as RGB (height, width, 3) uint8; the padding of `step` is dropped.
+
+    Raises:
+        ObservationError: Encoding other than rgb8 or bgr8, or size, step or data length
+            that do not fit the camera.
+    """
+    if message.encoding not in _CHANNEL_ORDER:
+        raise ObservationError(
+            f"image of camera {camera.name!r} has the wrong encoding",
+            got=repr(message.encoding),
+            allowed=sorted(_CHANNEL_ORDER),
+            do="set the camera driver to rgb8",
+        )
+    _check_size(camera, message.height, message.width)
+    row = 3 * camera.width
+    if message.step < row or len(message.data) != message.step * camera.height:
+        raise ObservationError(
+            f"image of camera {camera.name!r} has the wrong amount of data",
+            got=f"step {message.step}, {len(message.data)} bytes",
+            allowed=f"step >= {row} and step * {camera.height} bytes",
+        )
+    rows = np.frombuffer(message.data, np.uint8).reshape(camera.height, message.step)
+    pixels = rows[:, :row].reshape(camera.height, camera.width, 3)
+    return np.ascontiguousarray(pixels[:, :, _CHANNEL_ORDER[message.encoding]])
+
+
+def compressed_to_rgb(message: CompressedImage, camera: CameraSpec) -> NDArray[np.uint8]:
+    """Return a JPEG or PNG message as RGB (height, width, 3) uint8.
+
+    Raises:
+        ObservationError: Not a whole JPEG or PNG, or not of the camera's size.
+    """
+    data = bytes(message.data)
+    is_jpeg = data[:3] == b"\xff\xd8\xff" and data.rstrip(b"\0")[-2:] == b"\xff\xd9"
+    is_png = data[:8] == b"\x89PNG\r\n\x1a\n" and data[-8:-4] == b"IEND"
+    decoded = (
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if is_jpeg or is_png
+        else None
+    )
+    if decoded is None:
+        raise ObservationError(
+            f"compressed image of camera {camera.name!r} cannot be decoded",
+            got=f"{len(data)} bytes, format {message.format!r}",
+            allowed="a whole JPEG or PNG",
+        )
+    _check_size(camera, decoded.shape[0], decoded.shape[1])
+    return np.ascontiguousarray(decoded[:, :, ::-1], dtype=np.uint8)
+
+
+def rgb_to_image(image: NDArray[np.uint8], stamp_s: float, frame: str) -> Image:
+    """Return RGB (H, W, 3) uint8 as an rgb8 Image taken at `stamp_s` [s]."""
+    message = Image(encoding="rgb8", height=image.shape[0], width=image.shape[1])
+    message.header.stamp = to_stamp(stamp_s)
+    message.header.frame_id = frame
+    message.step = 3 * image.shape[1]
+    message.data = array.array("B", np.ascontiguousarray(image).tobytes())
+    return message
+
+
+def joint_state_to_arrays(
+    message: JointState,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Return q (14,), qd (14,) and the stamp [s], mapped by name.
+
+    Raises:
+        JointError: A joint is missing, doubled or not finite, or the lengths differ.
+    """
+    q = reorder(message.name, message.position)
+    qd = reorder(message.name, message.velocity)
+    return q, qd, to_seconds(message.header.stamp)
+
+
+def arrays_to_joint_state(
+    q: NDArray[np.float64], qd: NDArray[np.float64], stamp_s: float
+) -> JointState:
+    """Return q and qd, each (14,), as a JointState measured at `stamp_s` [s]."""
+    message = JointState(name=list(JOINT_NAMES), position=q.tolist(), velocity=qd.tolist())
+    message.header.stamp = to_stamp(stamp_s)
+    return message
+
+
+def trajectory_to_chunk(message: JointTrajectory) -> Chunk:
+    """Return an `action_chunk` message as a Chunk; values are left for the chunk gate.
+
+    Raises:
+        ChunkError: Unknown, missing or doubled joints, no point or too many, a point of the
+            wrong length, or times that are not (i + 1) * period.
+    """
+    if not 1 <= len(message.points) <= MAX_POINTS:
+        raise ChunkError(
+            "chunk has the wrong number of points",
+            got=len(message.points),
+            allowed=f"1 to {MAX_POINTS}",
+        )
+    columns = _columns(message.joint_names)
+    if any(len(point.positions) != len(columns) for point in message.points):
+        raise ChunkError(
+            "chunk has a point of the wrong length",
+            got=sorted({len(point.positions) for point in message.points}),
+            allowed=len(columns),
+        )
+    times = np.array([to_seconds(point.time_from_start) for point in message.points])
+    period_s = float(times[-1]) / len(times)
+    if period_s <= 0 or np.abs(times - period_s * np.arange(1, len(times) + 1)).max() > 1e-6:
+        raise ChunkError(
+            "chunk's times are not evenly spaced",
+            got=f"{times[:3].tolist()} ... {times[-1]}",
+            allowed="time_from_start of point i = (i + 1) * period",
+        )
+    q = np.array([point.positions for point in message.points])[:, columns]
+    return Chunk(q=q, stamp_s=to_seconds(message.header.stamp), period_s=period_s)
+
+
+def chunk_to_trajectory(chunk: Chunk) -> JointTrajectory:
+    """Return a Chunk as the `action_chunk` message; its header stamp is its identity."""
+    message = JointTrajectory(joint_names=list(JOINT_NAMES))
+    message.header.stamp = to_stamp(chunk.stamp_s)
+    message.points = [
+        JointTrajectoryPoint(
+            positions=row.tolist(), time_from_start=to_duration((i + 1) * chunk.period_s)
+        )
+        for i, row in enumerate(chunk.q)
+    ]
+    return message
+
+
+def knots_to_trajectory(
+    arm: str,
+    stamp_s: float,
+    times_s: NDArray[np.float64],
+    q: NDArray[np.float64],
+    qd: NDArray[np.float64],
+    qdd: NDArray[np.float64],
+) -> JointTrajectory:
+    """Return one arm's part of a command as a controller message.
+
+    Args:
+        arm: "left" or "right".
+        stamp_s: When the trajectory starts [s]; never in the controller's past.
+        times_s: Time of each knot since `stamp_s`, (K,) [s], rising.
+        q: Positions, (K, 14) [rad, gripper 0..1].
+        qd: Velocities, (K, 14); the last row is at rest.
+        qdd: Accelerations, (K, 14).
+    """
+    part = arm_slice(arm)
+    message = JointTrajectory(joint_names=list(JOINT_NAMES[part]))
+    message.header.stamp = to_stamp(stamp_s)
+    message.points = [
+        JointTrajectoryPoint(
+            positions=q[k, part].tolist(),
+            velocities=qd[k, part].tolist(),
+            accelerations=qdd[k, part].tolist(),
+            time_from_start=to_duration(float(times_s[k])),
+        )
+        for k in range(len(times_s))
+    ]
+    return message
+
+
+def positions_to_array(arm: str, q: NDArray[np.float64]) -> Float64MultiArray:
+    """Return one arm's part of q (14,) for a forward_command_controller."""
+    return Float64MultiArray(data=q[arm_slice(arm)].tolist())
+
+
+def _columns(names: Sequence[str]) -> list[int]:
+    if sorted(names) != sorted(JOINT_NAMES):
+        raise ChunkError(
+            "chunk names the wrong joints",
+            got=f"missing {sorted(set(JOINT_NAMES) - set(names))}, "
+            f"unknown {sorted(set(names) - set(JOINT_NAMES))}, {len(names)} names",
+            allowed=f"each of {list(JOINT_NAMES)} once, in any order",
+        )
+    index = {name: i for i, name in enumerate(names)}
+    return [index[name] for name in JOINT_NAMES]
+
+
+def _check_size(camera: CameraSpec, height: int, width: int) -> None:
+    if (height, width) != (camera.height, camera.width):
+        raise ObservationError(
+            f"image of camera {camera.name!r} has the wrong size",
+            got=f"{width}x{height}",
+            allowed=f"{camera.width}x{camera.height}",
+            do="set the camera driver's resolution to the checkpoint's contract",
+        )

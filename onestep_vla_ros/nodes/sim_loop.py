@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world's own thread: tick by tick, paced to the wall clock or in step with the bridge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from std_msgs.msg import Float64MultiArray
+
+from onestep_vla_ros.core.config import SimNodeConfig
+from onestep_vla_ros.core.errors import OneStepError
+from onestep_vla_ros.core.joints import ARMS
+from onestep_vla_ros.nodes.controller import ArmController
+from onestep_vla_ros.nodes.sim_wire import SimWire
+from onestep_vla_ros.nodes.status import OK, make_status
+from onestep_vla_ros.report import percentiles_ms
+from onestep_vla_ros.sim.world import World
+
+_EPS_S = 1e-6
+_AGAIN_S = 1.0
+"""Lockstep: after this long without an answer the tick's messages go out once more [s]."""
+_STATUS_S = 0.1
+_LATENCIES = 5000
+
+
+class LockstepTimeout(OneStepError):
+    """A message that lockstep waits for did not come."""
+
+
+class SimLoop:
+    """Steps a world and serves it on the wire.
+
+    /clock starts at 1 s and never runs backward: an episode's start does not turn it back.
+
+    Args:
+        world: The simulated station; used by the calling thread only (its GL context too).
+        wire: Topics and services.
+        config: Task, periods and mode.
+    """
+
+    def __init__(self, world: World, wire: SimWire, config: SimNodeConfig) -> None:
+        self._world, self._wire, self._config = world, wire, config
+        self._ticks = round(1.0 / config.control_period_s)
+        self._seed = config.seed
+        self._episode = 0
+        self._camera_due_s = 0.0
+        self._status_due_s = 0.0
+        self._joints_due_s = 0.0
+        self._images: dict[str, NDArray[np.uint8]] = {}
+        self._captured: dict[float, float] = {}
+        self._latencies_s: list[float] = []
+        self._latency_of = math.nan
+        self._pace: tuple[float, float] | None = None
+        self._start_wall, self._start_s = time.monotonic(), self.now_s
+        self._controllers: dict[str, ArmController] = {}
+        self._begin()
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time on /clock [s]."""
+        return self._ticks * self._config.control_period_s
+
+    def run(self, is_wanted: Callable[[], bool]) -> None:
+        """Step until `is_wanted` says no.
+
+        Raises:
+            LockstepTimeout: The bridge's command or the policy's chunk did not come.
+        """
+        while is_wanted():
+            if self._wire.is_reset_wanted():
+                self._next_episode()
+            self.tick(is_wanted)
+
+    def tick(self, is_wanted: Callable[[], bool]) -> None:
+        """Publish the present, wait for what is due, step one control period."""
+        now_s, config = self.now_s, self._config
+        has_images = now_s >= self._camera_due_s - _EPS_S
+        if has_images:
+            self._camera_due_s = now_s + config.camera_period_s
+            self._captured[round(now_s, 6)] = time.monotonic()
+            self._images = {c.name: self._world.render(c) for c in self._world.cameras}
+        self._publish(now_s, has_images)
+        if config.mode == "lockstep" and self._episode > 0:
+            self._wait(now_s, has_images, is_wanted)
+        self._take_commands(now_s)
+        command = np.concatenate([self._controllers[arm].sample(now_s) for arm in ARMS])
+        self._world.step(command, config.control_period_s)
+        self._ticks += 1
+        if self._world.success() and math.isnan(self._success_s):
+            self._success_s = self._world.time_s
+            self._status_due_s = 0.0
+        if self.now_s >= self._status_due_s - _EPS_S:
+            self._publish_status()
+        if config.mode == "realtime" or self._episode == 0:
+            self._sleep()
+
+    def _begin(self) -> None:
+        self._world.reset(self._seed)
+        q, _ = self._world.joint_state()
+        if not self._controllers:
+            self._controllers = {arm: ArmController(arm, q) for arm in ARMS}
+        for controller in self._controllers.values():
+            controller.reset(q)
+        self._success_s = math.nan
+        self._camera_due_s = self._status_due_s = self._joints_due_s = self.now_s
+        self._wire.publish_instruction(self._world.instruction)
+
+    def _next_episode(self) -> None:
+        if self._episode > 0:
+            self._seed += 1
+        self._episode += 1
+        self._wire.take_commands()
+        self._begin()
+        self._publish_status()
+        self._wire.answer_reset(f"seed {self._seed}: {self._world.instruction}")
+
+    def _publish(self, now_s: float, has_images: bool) -> None:
+        if now_s >= self._joints_due_s - _EPS_S:
+            self._joints_due_s = now_s + self._config.joint_state_period_s
+            self._wire.publish_joints(*self._world.joint_state(), now_s)
+        if has_images:
+            self._wire.publish_images(self._images, now_s)
+        self._wire.publish_clock(now_s)
+
+    def _wait(self, now_s: float, has_images: bool, is_wanted: Callable[[], bool]) -> None:
+        """Block until the chunk that is due and then this tick's command have come."""
+        chunk_s = self._wire.chunk_stamp_s
+        is_due = math.isnan(chunk_s) or now_s >= chunk_s + self._config.replan_period_s - _EPS_S
+        started = again = time.monotonic()
+        with self._wire.arrived:
+            while is_wanted() and not self._wire.is_reset_wanted():
+                missing = self._missing(now_s, has_images and is_due)
+                if not missing:
+                    return
+                wall = time.monotonic()
+                if wall - started > self._config.lockstep_timeout_s:
+                    raise LockstepTimeout(
+                        f"lockstep: nothing came on {' and '.join(missing)}",
+                        got=f"silence for {wall - started:.1f} s at simulated time {now_s:.2f} s",
+                        do="see whether that node runs and what its log says",
+                    )
+                if wall - again > _AGAIN_S:
+                    again = wall
+                    self._joints_due_s = now_s
+                    self._publish(now_s, has_images)
+                self._wire.arrived.wait(timeout=0.1)
+
+    def _missing(self, now_s: float, needs_chunk: bool) -> list[str]:
+        missing = []
+        if not self._wire.tick_s >= now_s - _EPS_S:
+            missing.append("bridge/trace (bridge_node)")
+        if needs_chunk and not self._wire.chunk_stamp_s >= now_s - _EPS_S:
+            missing.append("action_chunk (policy_node)")
+        return missing
+
+    def _take_commands(self, now_s: float) -> None:
+        for arm, message in self._wire.take_commands():
+            if isinstance(message, Float64MultiArray):
+                self._controllers[arm].on_positions(message)
+            else:
+                self._controllers[arm].on_trajectory(message, now_s)
+        for trace in self._wire.take_traces():
+            stamp = round(trace.chunk_stamp_s, 6)
+            if stamp != self._latency_of and stamp in self._captured:
+                self._latency_of = stamp
+                self._latencies_s.append(time.monotonic() - self._captured[stamp])
+                self._latencies_s = self._latencies_s[-_LATENCIES:]
+                self._captured = {s: w for s, w in self._captured.items() if s > stamp}
+
+    def _publish_status(self) -> None:
+        self._status_due_s = self.now_s + _STATUS_S
+        wall_s = time.monotonic() - self._start_wall
+        latency = percentiles_ms(self._latencies_s) or {"p50": math.nan, "p99": math.nan}
+        refused = sum(sum(c.refused.values()) for c in self._controllers.values())
+        values = {
+            "task": self._config.task,
+            "mode": self._config.mode,
+            "episode": self._episode,
+            "seed": self._seed,
+            "instruction": self._world.instruction,
+            "episode_time_s": self._world.time_s,
+            "success": not math.isnan(self._success_s),
+            "success_time_s": self._success_s,
+            "wrong_object": bool(getattr(self._world, "wrong_object", lambda: False)()),
+            "real_time_factor": (self.now_s - self._start_s) / max(wall_s, 1e-9),
+            "capture_to_command_p50_ms": latency["p50"],
+            "capture_to_command_p99_ms": latency["p99"],
+            "refused_commands": refused,
+        }
+        self._start_wall, self._start_s = time.monotonic(), self.now_s
+        self._wire.publish_status(make_status("sim", OK, "running", values), self.now_s)
+
+    def _sleep(self) -> None:
+        """Sleep until this tick is due on the wall clock; never catch up in a burst."""
+        wall_s = time.monotonic()
+        if self._pace is None:
+            self._pace = (wall_s, self.now_s)
+        due_s = self._pace[0] + (self.now_s - self._pace[1]) / self._config.real_time_factor
+        if due_s < wall_s - 0.1:
+            self._pace = (wall_s, self.now_s)
+        elif due_s > wall_s:
+            time.sleep(due_s - wall_s)
