@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small vision-language encoder: convolutions, FiLM from the text, keypoints.
+
+About 1 M parameters. Each camera type ("top", "wrist") has one convolution trunk, so the
+two wrists share theirs. The sentence scales and shifts the features at two depths, 32
+spatial-softmax keypoints say where things are, a few pooled tokens say what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from onestep_vla_ros.core.parameter import param
+from onestep_vla_ros.policy.encoder import Context, Text
+
+POOL = 2
+"""Pooled tokens form a POOL × POOL grid a camera."""
+
+GROUPS = 8
+"""Groups of every GroupNorm."""
+
+
+@dataclass(frozen=True, slots=True)
+class NanoConfig:
+    """Size of the nano encoder."""
+
+    width: int = param("Token width", low=8, high=1024)
+    stem: int = param("Channels at stride 2, a multiple of 8", low=8, high=256)
+    channels: int = param("Channels at stride 4, a multiple of 8", low=8, high=512)
+    keypoints: int = param("Keypoints a camera", low=1, high=256)
+    keypoint_tokens: int = param("Tokens the keypoints of a camera become", low=1, high=32)
+    vocabulary: int = param("Token ids the text may use", low=257, high=65536)
+    max_tokens: int = param("Longest instruction [tokens]", low=4, high=1024)
+
+    @staticmethod
+    def contradictions(values: Mapping[str, Any]) -> list[str]:
+        """Return what contradicts itself among the `values` that were read, a line each."""
+        return [
+            f"{key}: got: {values[key]}; allowed: a multiple of {GROUPS} (GroupNorm)"
+            for key in ("stem", "channels")
+            if values.get(key, 0) % GROUPS
+        ]
+
+
+def camera_type(name: str) -> str:
+    """Return the trunk a camera uses: wrist cameras share one, every other has its own."""
+    return "wrist" if name.endswith("_wrist") else name
+
+
+class Residual(nn.Module):
+    """Two 3×3 convolutions with GroupNorm around a FiLM, added to the input."""
+
+    def __init__(self, channels: int, text_width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.GroupNorm(GROUPS, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(GROUPS, channels)
+        self.film = nn.Linear(text_width, 2 * channels)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
+        """Return features (B, C, h, w); FiLM is (1 + γ)·x + β with γ, β from `sentence`."""
+        gamma, beta = self.film(sentence)[:, :, None, None].chunk(2, dim=1)
+        h = functional.relu(self.norm1(self.conv1(x)) * (1.0 + gamma) + beta)
+        return functional.relu(x + self.norm2(self.conv2(h)))
+
+
+class Trunk(nn.Module):
+    """Convolutions of one camera type: (B, 3, h, w) to keypoint and pooled tokens."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        c, width = config.channels, config.width
+        self.stem1 = nn.Conv2d(3, config.stem, 5, stride=2, padding=2)
+        self.norm1 = nn.GroupNorm(GROUPS, config.stem)
+        self.stem2 = nn.Conv2d(config.stem, c, 3, stride=2, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(GROUPS, c)
+        self.block1 = Residual(c, width)
+        self.block2 = Residual(c, width)
+        self.heatmap = nn.Conv2d(c, config.keypoints, 1)
+        self.keypoint_mlp = nn.Sequential(
+            nn.Linear(2 * config.keypoints, width),
+            nn.GELU(),
+            nn.Linear(width, config.keypoint_tokens * width),
+        )
+        self.pooled = nn.Linear(c, width)
+
+    def forward(self, image: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
+        """Return tokens (B, keypoint_tokens + POOL², W).
+
+        Args:
+            image: (B, 3, h, w) floats of about unit scale.
+            sentence: (B, W).
+        """
+        x = functional.relu(self.norm1(self.stem1(image)))
+        x = functional.relu(self.norm2(self.stem2(x)))
+        x = self.block2(self.block1(x, sentence), sentence)
+        points = self.keypoint_mlp(spatial_softmax(self.heatmap(x)))
+        pooled = functional.adaptive_avg_pool2d(x, POOL).flatten(2).transpose(1, 2)
+        return torch.cat(
+            [points.view(len(image), -1, self.pooled.out_features), self.pooled(pooled)], dim=1
+        )
+
+
+def spatial_softmax(heatmap: torch.Tensor) -> torch.Tensor:
+    """Return the mean position of each heat map, (B, 2·K) in −1..1: all x, then all y.
+
+    Args:
+        heatmap: Logits (B, K, h, w).
+    """
+    batch, keypoints, height, width = heatmap.shape
+    weights = torch.softmax(heatmap.flatten(2).float(), dim=-1)
+    weights = weights.view(batch, keypoints, height, width)
+    across = torch.linspace(-1.0, 1.0, width, device=heatmap.device)
+    down = torch.linspace(-1.0, 1.0, height, device=heatmap.device)
+    x = (weights.sum(2) * across).sum(-1)
+    y = (weights.sum(3) * down).sum(-1)
+    return torch.cat([x, y], dim=1)
+
+
+class NanoEncoder(nn.Module):
+    """Encoder of the shipped checkpoint.
+
+    Args:
+        config: Sizes.
+        cameras: Camera names, in the order of their tokens.
+        dof: Entries of the state.
+    """
+
+    def __init__(self, config: NanoConfig, cameras: tuple[str, ...], dof: int) -> None:
+        super().__init__()
+        self.config, self.cameras, self.width = config, cameras, config.width
+        width = config.width
+        self.trunks = nn.ModuleDict({camera_type(name): Trunk(config) for name in cameras})
+        self.camera_embedding = nn.Parameter(0.02 * torch.randn(len(cameras), width))
+        self.word = nn.Embedding(config.vocabulary, width)
+        self.word_position = nn.Parameter(0.02 * torch.randn(config.max_tokens, width))
+        nn.init.normal_(self.word.weight, std=0.1)
+        self.word_mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
+        self.sentence = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        self.state_mlp = nn.Sequential(nn.Linear(dof, width), nn.GELU(), nn.Linear(width, width))
+
+    def encode(
+        self, images: Mapping[str, torch.Tensor], text: Text, state: torch.Tensor
+    ) -> Context:
+        """Return tokens of every camera, the words, the sentence and the state."""
+        words, sentence = self._words(text)
+        parts = []
+        for i, name in enumerate(self.cameras):
+            # Plain NCHW memory: GroupNorm on channels-last is ten times slower on a CPU.
+            image = images[name].contiguous().to(state.dtype) / 64.0 - 2.0
+            tokens = self.trunks[camera_type(name)](image, sentence)
+            parts.append(tokens + self.camera_embedding[i])
+        parts += [words, sentence.unsqueeze(1), self.state_mlp(state).unsqueeze(1)]
+        tokens = torch.cat([part.float() for part in parts], dim=1)
+        if bool(text.mask.all()):
+            return Context(tokens)
+        mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        first = tokens.shape[1] - 2 - text.ids.shape[1]
+        mask[:, first : first + text.ids.shape[1]] = text.mask
+        return Context(tokens, mask)
+
+    def _words(self, text: Text) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return word tokens (B, L, W) and the sentence embedding (B, W), padding left out."""
+        x = self.word(text.ids) + self.word_position[: text.ids.shape[1]]
+        x = x + self.word_mlp(x)
+        weight = text.mask.to(x.dtype).unsqueeze(-1)
+        mean = (x * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+        return x, self.sentence(mean)

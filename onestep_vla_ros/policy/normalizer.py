@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dataset statistics: between robot units and what the network sees.
+
+Inside the model arm joints are deltas from the state it read, a[h, j] = q_target − q,
+scaled per (step h, joint j); grippers are absolute. Outside everything is absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.joints import GRIPPER_INDEX
+
+STD_FLOOR = 2e-3
+"""Smallest scale [rad or gripper units]: a joint that never moved must not be amplified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalizer:
+    """Means and scales, all float32.
+
+    Attributes:
+        state_mean: (D,) [rad, gripper 0..1].
+        state_std: (D,), >= `STD_FLOOR`.
+        action_mean: (H, D) of deltas (arm joints) and absolute values (grippers).
+        action_std: (H, D), >= `STD_FLOOR`.
+    """
+
+    state_mean: torch.Tensor
+    state_std: torch.Tensor
+    action_mean: torch.Tensor
+    action_std: torch.Tensor
+
+    @staticmethod
+    def fit(state: NDArray[np.float32], action: NDArray[np.float32]) -> Normalizer:
+        """Return the statistics of states (N, D) and absolute chunks (N, H, D)."""
+        delta = action.astype(np.float64) - _reference(state.astype(np.float64))[:, None, :]
+        numbers = (
+            state.mean(0, dtype=np.float64),
+            np.maximum(state.std(0, dtype=np.float64), STD_FLOOR),
+            delta.mean(0),
+            np.maximum(delta.std(0), STD_FLOOR),
+        )
+        return Normalizer(*(torch.from_numpy(x.astype(np.float32)) for x in numbers))
+
+    def encode_state(self, q: torch.Tensor) -> torch.Tensor:
+        """Return the normalised state of absolute positions q (…, D)."""
+        return (q - self.state_mean) / self.state_std
+
+    def encode_action(self, action: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        """Return normalised chunks of absolute ones (B, H, D), read from states q (B, D)."""
+        return (action - _base(q).unsqueeze(-2) - self.action_mean) / self.action_std
+
+    def decode_action(self, x: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above."""
+        return x * self.action_std + self.action_mean + _base(q).unsqueeze(-2)
+
+    def to(self, device: torch.device | str) -> Normalizer:
+        """Return a copy on `device`."""
+        return Normalizer(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the content of stats.json."""
+        return {f.name: getattr(self, f.name).tolist() for f in fields(self)}
+
+    @staticmethod
+    def from_json(
+        data: Mapping[str, object], horizon: int, dof: int
+    ) -> tuple[Normalizer | None, list[str]]:
+        """Return the statistics, or None and one line for each fault."""
+        faults: list[str] = []
+        tensors = []
+        for f in fields(Normalizer):
+            shape = (dof,) if f.name.startswith("state") else (horizon, dof)
+            value, fault = _array(data.get(f.name), shape, positive=f.name.endswith("std"))
+            tensors.append(value)
+            if fault:
+                faults.append(f"stats.json: {f.name}: {fault}")
+        faults += [
+            f"stats.json: unknown key {key!r}"
+            for key in data
+            if key not in {f.name for f in fields(Normalizer)}
+        ]
+        return (None if faults else Normalizer(*tensors)), faults
+
+
+def _array(value: object, shape: tuple[int, ...], positive: bool) -> tuple[torch.Tensor, str]:
+    empty = torch.empty(0)
+    if value is None:
+        return empty, f"missing; allowed: numbers of shape {shape}"
+    try:
+        array = np.array(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        return empty, f"got: no array of numbers; allowed: shape {shape}"
+    if array.shape != shape:
+        return empty, f"got: shape {array.shape}; allowed: {shape}"
+    if not np.isfinite(array).all():
+        return empty, "got: NaN or infinity; allowed: finite numbers"
+    if positive and array.min() <= 0.0:
+        return empty, f"got: {array.min()}; allowed: > 0"
+    return torch.from_numpy(array), ""
+
+
+def _reference(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    base = q.copy()
+    base[..., list(GRIPPER_INDEX)] = 0.0
+    return base
+
+
+def _base(q: torch.Tensor) -> torch.Tensor:
+    base = q.clone()
+    base[..., list(GRIPPER_INDEX)] = 0.0
+    return base

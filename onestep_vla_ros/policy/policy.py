@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy: an observation in, an action chunk out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.errors import ConfigError, ObservationError
+from onestep_vla_ros.core.joints import DOF, GRIPPER_INDEX
+from onestep_vla_ros.core.observation import Observation
+from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint
+from onestep_vla_ros.policy.contract import Contract
+from onestep_vla_ros.policy.decoder import Decoder
+from onestep_vla_ros.policy.encoder import Text
+from onestep_vla_ros.policy.images import resize_tensor
+from onestep_vla_ros.policy.tokenizer import tokenize
+
+TEXT_CACHE = 32
+"""Instructions whose tokens are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where the last call spent its time [s].
+
+    Attributes:
+        prepare_s: Checking, resizing and moving images, text tokens.
+        encode_s: Images, text and state to condition tokens and their keys and values.
+        decode_s: The K decoder steps and the way back to radians.
+    """
+
+    prepare_s: float
+    encode_s: float
+    decode_s: float
+
+
+class OneStepPolicy:
+    """One-step policy over a loaded checkpoint.
+
+    Thread: one caller at a time; it may be another thread than the loader's.
+
+    Args:
+        checkpoint: From `load_checkpoint`; its `decoding` says how chunks are decoded.
+        device: Torch device, for example "cpu" or "cuda:0".
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+        self.device = _device(device)
+        self.checkpoint = checkpoint
+        self.latency: Latency | None = None
+        self._model = checkpoint.model.to(self.device).eval()
+        self._normalizer = checkpoint.normalizer.to(self.device)
+        self._decoder = Decoder(checkpoint.decoding)
+        self._texts: dict[str, Text] = {}
+
+    @property
+    def contract(self) -> Contract:
+        """What the robot must be."""
+        return self.checkpoint.contract
+
+    def reseed(self, seed: int) -> None:
+        """Start the noise of seeded, sampled and mean_k again from `seed`."""
+        self._decoder = Decoder(replace(self.checkpoint.decoding, seed=seed))
+
+    @torch.inference_mode()
+    def infer(self, obs: Observation) -> Chunk:
+        """Return the chunk of waypoints for `obs`, stamped with its oldest part.
+
+        Raises:
+            ObservationError: A camera is missing or of another size than the contract's,
+                or the instruction is too long for the checkpoint.
+        """
+        begin = time.perf_counter()
+        images = {c.name: self._image(obs, i) for i, c in enumerate(self.contract.cameras)}
+        text = self._text(obs.instruction)
+        q = torch.tensor(obs.q, dtype=torch.float32, device=self.device).unsqueeze(0)
+        prepared = time.perf_counter()
+        head = self._model.head
+        state = self._normalizer.encode_state(q)
+        memory = head.prepare(self._model.encode(images, text, state))
+        self._wait()
+        encoded = time.perf_counter()
+        x = self._decoder.decode(
+            lambda x, tau: head(x, tau, memory), 1, head.config.horizon, head.config.dof, q.device
+        )
+        chunk = self._normalizer.decode_action(x, q)[0].cpu().numpy().astype(np.float64)
+        done = time.perf_counter()
+        self.latency = Latency(prepared - begin, encoded - prepared, done - encoded)
+        return Chunk(_clip_grippers(chunk), obs.stamp_s, self.contract.period_s)
+
+    def warm_up(self) -> None:
+        """Run two inferences on grey pictures, so that the first real one is fast."""
+        images = {
+            c.name: np.full((c.height, c.width, 3), 128, np.uint8) for c in self.contract.cameras
+        }
+        stamps = dict.fromkeys(images, 0.0)
+        sentence = self.contract.instruction_examples[0]
+        start = self.contract.start_q_mean
+        decoder = self._decoder
+        for _ in range(2):
+            self.infer(Observation(images, stamps, start, np.zeros(DOF), 0.0, sentence))
+        self._decoder = Decoder(decoder.decoding)
+
+    def describe(self) -> str:
+        """Return contract, size and the held-out K table as text for people."""
+        contract, decoding = self.contract, self.checkpoint.decoding
+        config = self.checkpoint.model.config
+        cameras = ", ".join(f"{c.name} {c.height}x{c.width}" for c in contract.cameras)
+        lines = [
+            f"encoder {config.kind}, {self.checkpoint.model.parameter_count / 1e6:.2f} M weights",
+            f"decoding steps={decoding.steps} noise={decoding.noise}",
+            f"chunk {contract.horizon} waypoints of {contract.period_s} s, "
+            f"{len(contract.joint_names)} joints, state {contract.state}",
+            f"cameras {cameras}",
+            *(f"instruction {text!r}" for text in contract.instruction_examples[:6]),
+            *_table(self.checkpoint.held_out),
+        ]
+        return "\n".join(lines)
+
+    def _image(self, obs: Observation, index: int) -> torch.Tensor:
+        native = self.contract.cameras[index]
+        model = self._model.config.cameras[index]
+        image = obs.images.get(native.name)
+        if image is None or image.shape != (native.height, native.width, 3):
+            raise ObservationError(
+                f"image of camera {native.name!r} does not fit the checkpoint",
+                got="none" if image is None else f"{image.shape[0]}x{image.shape[1]}",
+                allowed=f"{native.height}x{native.width} (height x width)",
+            )
+        # One copy: torch refuses to share the observation's read-only memory.
+        tensor = torch.from_numpy(np.array(image)).unsqueeze(0).permute(0, 3, 1, 2)
+        return resize_tensor(tensor, (model.height, model.width)).to(self.device)
+
+    def _text(self, sentence: str) -> Text:
+        text = self._texts.get(sentence)
+        if text is None:
+            limit = self._model.config.encoder.max_tokens
+            raw = tokenize(self.checkpoint.tokenizer, [sentence], limit)
+            text = Text(raw.ids.to(self.device), raw.mask.to(self.device))
+            if len(self._texts) >= TEXT_CACHE:
+                self._texts.pop(next(iter(self._texts)))
+            self._texts[sentence] = text
+        return text
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def load_policy(
+    folder: Path,
+    *,
+    steps: int | str | None = None,
+    noise: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> OneStepPolicy:
+    """Return the policy in a checkpoint folder.
+
+    Args:
+        folder: Written by `save_checkpoint`.
+        steps: Decoder steps K; None takes the checkpoint's own.
+        noise: zero | seeded | sampled | mean_k; None takes the checkpoint's own.
+        seed: Seed of the noise.
+        device: Torch device.
+
+    Raises:
+        CheckpointError: The folder is missing or damaged; lists every fault.
+        ConfigError: Steps, noise, seed or device cannot be used.
+    """
+    checkpoint = load_checkpoint(Path(folder))
+    own = checkpoint.decoding
+    decoding = replace(
+        own,
+        steps=own.steps if steps is None else steps,  # type: ignore[arg-type]
+        noise=own.noise if noise is None else noise,
+        seed=seed,
+    )
+    return OneStepPolicy(replace(checkpoint, decoding=decoding), device)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device {name!r} cannot be used",
+            got=str(error).splitlines()[0],
+            allowed="cpu" + (", cuda:N" if torch.cuda.is_available() else ""),
+        ) from None
+    return device
+
+
+def _clip_grippers(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep grippers (H, D) inside 0..1; NaN stays NaN, the chunk gate judges it."""
+    columns = list(GRIPPER_INDEX)
+    q[:, columns] = np.clip(q[:, columns], 0.0, 1.0)
+    return q
+
+
+def _table(held_out: object) -> list[str]:
+    rows = held_out.get("rows", []) if isinstance(held_out, dict) else []
+    if not rows:
+        return ["no held-out table in this checkpoint"]
+    lines = ["held-out error by decoder steps", "  K  noise    arm rad  gripper  noise leak"]
+    for row in rows:
+        lines.append(
+            f"{row['steps']:3d}  {row['noise']:7s}  {row['arm_rad']:.4f}   {row['gripper']:.4f}"
+            f"   {row['noise_leak']:.5f}"
+        )
+    return lines

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How noise levels are drawn during training: a base distribution and the α-shift.
+
+Source: "Let It Be Simple: One-Step Action Generation for Vision-Language-Action Models"
+(arXiv 2606.05737). Canonical time of this project: τ = 1 is pure noise, τ = 0 is clean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from onestep_vla_ros.core.errors import ConfigError
+
+BASES: tuple[str, ...] = ("uniform", "beta")
+"""Base distributions of τ: U(0, 1), or Beta(1.5, 1) · 0.999 + 0.001."""
+
+BETA_A = 1.5
+BETA_SCALE, BETA_OFFSET = 0.999, 0.001
+
+
+def shift(tau: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Return τ' = α·τ / (1 + (α − 1)·τ): α > 1 moves mass toward pure noise (τ = 1)."""
+    return alpha * tau / (1.0 + (alpha - 1.0) * tau)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Distribution of τ during training.
+
+    Attributes:
+        base: "uniform" or "beta".
+        alpha: Shift α ≥ 1; 1 leaves the base as it is, the paper uses 3, 4 and 8.
+            The median of the shifted uniform base is α / (1 + α).
+    """
+
+    base: str = "uniform"
+    alpha: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for an unknown base or a shift below 1."""
+        if self.base not in BASES:
+            raise ConfigError("unknown base of the schedule", got=self.base, allowed=list(BASES))
+        if not 1.0 <= self.alpha <= 100.0:
+            raise ConfigError("shift alpha out of range", got=self.alpha, allowed="1 to 100")
+
+    def sample(
+        self, shape: tuple[int, ...], generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Return τ of `shape` in (0, 1], float32, drawn with `generator` on its device."""
+        device = generator.device if generator is not None else None
+        u = torch.rand(shape, generator=generator, device=device)
+        if self.base == "beta":  # the inverse of the cumulative u = x^a of Beta(a, 1)
+            u = u.pow(1.0 / BETA_A) * BETA_SCALE + BETA_OFFSET
+        return shift(u, self.alpha)
