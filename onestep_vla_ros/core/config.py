@@ -186,14 +186,31 @@ class BridgeConfig:
 class PolicyNodeConfig:
     """Parameters of policy_node: the checkpoint, how to decode, how fresh its input must be."""
 
+    autostart: bool = param("Configure and activate at once, without a lifecycle manager")
     checkpoint: str = param("Checkpoint folder; empty takes the shipped one")
+    joint_names: tuple[str, ...] = param(
+        "Joints of this robot in the 14-D order; the checkpoint must have been made for them",
+        length=DOF,
+    )
+    cameras: tuple[str, ...] = param(
+        "Cameras of this robot, each as name:widthxheight; the checkpoint must expect them"
+    )
+    waypoint_period_s: float = param(
+        "Time between the waypoints of a chunk; the checkpoint must have been made for it",
+        unit="s",
+        low=0.001,
+        high=1.0,
+    )
     device: str = param("Torch device, for example cpu or cuda:0")
     threads: int = param("Torch threads; 0 leaves torch's own choice", low=0, high=256)
     steps: int = param(
-        "Decoder steps K; 1 is the method, 2 the safe setting, 0 is auto", low=0, high=100
+        "Decoder steps K; 1 is the method, 2 the safe setting, 0 is auto, -1 the checkpoint's own",
+        low=-1,
+        high=100,
     )
     noise: str = param(
-        "Noise the decoder starts from", choices=("zero", "seeded", "sampled", "mean_k")
+        "Noise the decoder starts from",
+        choices=("checkpoint", "zero", "seeded", "sampled", "mean_k"),
     )
     seed: int = param("Seed of the decoder's noise", low=0, high=2**31 - 1)
     replan_period_s: float = param(
@@ -258,6 +275,18 @@ class SimNodeConfig:
     command_mode: str = param(
         "Which command topics to obey, as the bridge's output_mode",
         choices=("joint_trajectory", "forward_position"),
+    )
+    replan_period_s: float = param(
+        "Lockstep: time between the observations whose chunk is waited for, as the policy's",
+        unit="s",
+        low=0.0,
+        high=5.0,
+    )
+    lockstep_timeout_s: float = param(
+        "Lockstep: wall time without the awaited message that ends the node; typical 20",
+        unit="s",
+        low=0.1,
+        high=600.0,
     )
 
 
