@@ -42,4 +42,4 @@ class Chunk:
     @property
     def times_s(self) -> NDArray[np.float64]:
         """Due times of the waypoints, (T,) [s]."""
-        return self.stamp_s + self.period_s * np.arange(1, len(self.q) + 1)
+        return self.stamp_s + self.period_s * np.arange(1.0, len(self.q) + 1, dtype=np.float64)
