@@ -77,9 +77,7 @@ class ArmKinematics:
             error[3:] = _rotation_vector(rotation @ turned.T)
             if self._is_close(error):
                 return q
-            mujoco.mj_jacSite(
-                self._model, self._data, jacobian[:3], jacobian[3:], self._site
-            )
+            mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], self._site)
             j = jacobian[:, self._dof]
             step = j.T @ np.linalg.solve(j @ j.T + _DAMPING**2 * np.eye(6), error)
             step *= min(1.0, _STEP_RAD / max(np.abs(step).max(), 1e-12))

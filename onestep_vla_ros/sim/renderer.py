@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 from types import TracebackType
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # read by mujoco at its first import
 
 import mujoco
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import ConfigError
 
 APT_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6"
+_BACKENDS = ("mujoco.egl", "mujoco.egl.egl_ext", "mujoco.osmesa")
 
 
 class Renderer:
@@ -115,21 +116,26 @@ class Renderer:
 
 
 def _open_context(width: int, height: int):  # noqa: ANN202 - three unrelated classes
-    """Return a GL context of the back-end MUJOCO_GL names, else of OSMesa."""
-    reasons = [f"MUJOCO_GL={os.environ.get('MUJOCO_GL')}: "]
-    try:
-        return mujoco.GLContext(width, height)
-    except Exception as error:  # noqa: BLE001 - each back-end raises its own kind
-        reasons[0] += f"{type(error).__name__} {error}"
-    try:
-        from mujoco.osmesa import GLContext  # heavy and optional: only when EGL failed
-
-        return GLContext(width, height)
-    except Exception as error:  # noqa: BLE001
-        reasons.append(f"osmesa: {type(error).__name__} {error}")
+    """Return a GL context of EGL, else of OSMesa; of OSMesa alone when MUJOCO_GL says so."""
+    reasons = []
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    for backend in ("osmesa",) if wanted == "osmesa" else ("egl", "osmesa"):
+        try:
+            return _context_class(backend)(width, height)
+        except Exception as error:  # noqa: BLE001 - each back-end raises its own kind
+            reasons.append(f"{backend}: {type(error).__name__} {error}")
     raise ConfigError(
         "no off-screen OpenGL",
         got="; ".join(reasons).replace("\n", " "),
-        allowed="egl or osmesa",
-        do=f"apt install {APT_PACKAGES}, or set MUJOCO_GL=osmesa",
+        allowed="MUJOCO_GL=egl or osmesa, with its libraries",
+        do=f"apt install {APT_PACKAGES}",
     )
+
+
+def _context_class(backend: str):  # noqa: ANN202
+    """Import one back-end; PyOpenGL binds to the first it meets, so a failed one must go."""
+    if os.environ.get("PYOPENGL_PLATFORM", backend) != backend:
+        for name in [n for n in sys.modules if n.split(".")[0] == "OpenGL" or n in _BACKENDS]:
+            del sys.modules[name]
+    os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"] = backend
+    return importlib.import_module(f"mujoco.{backend}").GLContext

@@ -32,7 +32,7 @@ GRIPPER_KP, GRIPPER_KD = 40.0, 0.64
 """Gains on the normalised opening [J, J s]; the SDK's act on the motor shaft."""
 GRIPPER_FORCE = 2.2
 """Limit of the gripper drive [J]: 23 N a finger, below the SDK's 50 N limiter."""
-TOP_FOVY_DEG = 36.0
+TOP_FOVY_DEG = 34.0
 """The top camera's image is cropped to the workspace (the lens itself has 58 degrees)."""
 WRIST_FOVY_DEG = 58.0
 _ENV, _ARM_BIT = 1, {"left": 2, "right": 4}

@@ -31,7 +31,7 @@ HOME_Q: tuple[float, ...] = _HOME + _HOME
 """Where episodes start, (14,) [rad, gripper 0..1]."""
 START_NOISE_RAD = 0.04
 _CUBE_X_M = (0.28, 0.45)
-_CUBE_SIDE_M = (0.12, 0.285)  # distance from the midline
+_CUBE_SIDE_M = (0.12, 0.28)  # distance from the midline
 _CUBE_YAW_RAD = 0.35
 _CUBE_GAP_M = 0.105  # centre to centre, so that an open gripper fits between
 _PLATE_X_M = (0.36, 0.42)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onestep_vla_ros.sim.renderer import Renderer  # isort: skip - sets MUJOCO_GL before mujoco
-
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from onestep_vla_ros.core.errors import JointError, OneStepError
 from onestep_vla_ros.core.joints import ARMS, DOF
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.sim.place_judge import PlaceJudge
+from onestep_vla_ros.sim.renderer import Renderer
 from onestep_vla_ros.sim.station_model import GRIPPER_STROKE_M, PHYSICS_STEP_S
 from onestep_vla_ros.sim.tasks import CUBE_EDGE_M, PLATE_HEIGHT_M, Scene, build_model, draw_scene
 
@@ -78,6 +77,11 @@ class YamStation:
         joint = self.data.joint(f"cube_{colour}")
         joint.qpos[:] = [*position, np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)]
         joint.qvel[:] = 0.0
+        mujoco.mj_forward(self.model, self.data)
+
+    def show(self, physics: NDArray[np.float64]) -> None:
+        """Pose everything as in generalised positions `physics` (nq,), to render the past."""
+        self.data.qpos[:] = physics
         mujoco.mj_forward(self.model, self.data)
 
     def joint_state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
