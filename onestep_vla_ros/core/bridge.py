@@ -67,6 +67,7 @@ class Bridge:
         self._periods = 0
         self._last: Command | None = None
         self._hold_reason = "no chunk yet"
+        self._state_note = ""
         self._good_chunks = self._malformed_chunks = 0
 
     @property
@@ -89,6 +90,8 @@ class Bridge:
         verdict = self._watch.take(q, qd, stamp_s, now_s)
         if isinstance(verdict, Rejected):
             self._refuse_state(verdict)
+        else:
+            self._state_note = ""
         return verdict
 
     def refuse(self, topic: str, verdict: Rejected, now_s: float) -> None:
@@ -123,10 +126,12 @@ class Bridge:
             return self._supervisor.enable()
         if self._watch.q is None or not self._watch.is_fresh(now_s):
             age = self._watch.age_s(now_s)
-            return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old")
+            note = self._state_note or "publish joint_states with all joints"
+            return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old; {note}")
         verdict = self._supervisor.enable()
         if verdict.is_accepted:
             self._governor.reset(self._watch.q)
+            self._watch.close_gap()
             self._let_go("no chunk yet")
             self._enabled_s, self._last = now_s, None
         return verdict
@@ -171,11 +176,14 @@ class Bridge:
             if fault:
                 self._supervisor.fault(fault)
         facts = Facts(
-            self._watch.age_s(now_s), self._plan_problem(now_s), self._governor.is_at_rest
+            state_age_s=self._watch.age_s(now_s),
+            state_note=self._state_note,
+            plan_problem=self._plan_problem(now_s),
+            is_at_rest=self._governor.is_at_rest,
         )
         mode, reason = self._supervisor.update(facts)
-        if mode is not Mode.RUN and self._plan.is_active:
-            self._let_go(reason)
+        if mode is not Mode.RUN and (self._plan.is_active or mode is not Mode.HOLD):
+            self._let_go(f"{reason}; waiting for a good chunk")
         return mode, reason
 
     def _plan_problem(self, now_s: float) -> str:
@@ -215,15 +223,17 @@ class Bridge:
         if chunk.stamp_s < self._enabled_s:
             return Rejected(Reason.BEFORE_ENABLE, "its observation is from before enable")
         last = self._last
-        if last is None or last.q is None or last.mode not in (Mode.RUN, Mode.HOLD):
-            return Rejected(Reason.STOPPED, last.reason if last else "waiting for the first tick")
-        if last.mode is Mode.HOLD:
+        mode = last.mode if last else Mode.HOLD  # enabled, its first tick is yet to come
+        if last and mode not in (Mode.RUN, Mode.HOLD):
+            return Rejected(Reason.STOPPED, last.reason)
+        if mode is Mode.HOLD:
             self._good_chunks += 1
             needed = self._config.resume_chunks
             if self._good_chunks < needed or not self._governor.is_at_rest:
                 self._hold_reason = f"{min(self._good_chunks, needed)} of {needed} good chunks"
                 return Accepted(self._hold_reason + ", at rest first")
-        verdict = self._plan.splice(chunk, last.stamp_s, self._governor.state)
+        at_s = last.stamp_s if last else now_s + self._config.control_period_s
+        verdict = self._plan.splice(chunk, at_s, self._governor.state)
         if verdict.is_accepted:
             self.ledger.on_spliced(chunk.stamp_s, now_s)
         return verdict
@@ -244,6 +254,7 @@ class Bridge:
 
     def _refuse_state(self, verdict: Rejected) -> None:
         self.counts[f"joint_states: {verdict.reason.value}"] += 1
+        self._state_note = f"the last was refused, {verdict.reason.value}: {verdict.detail}"
         is_lasting = verdict.reason is Reason.STATE_JUMP and self._watch.has_jumped
         if self._supervisor.has_output and (verdict.reason in _BAD_STATE or is_lasting):
             self._supervisor.fault(f"joint_states {verdict.reason.value}: {verdict.detail}")

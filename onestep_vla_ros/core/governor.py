@@ -15,6 +15,9 @@ _TIGHTER = 1e-7
 _SHARES = np.linspace(1.0, 0.0, 17)[:-1]
 """Shares of the wanted step, largest first, that are tried when the whole is refused."""
 
+_UNNOTICED = 1e-3
+"""A reference this little outside the positions is served at the limit without notice."""
+
 
 class Governor:
     """Commanded state of J joints, advanced one control period at a time.
@@ -142,7 +145,8 @@ class Governor:
         a_wanted = np.clip(a_wish, -self._acceleration, self._acceleration)
         j_wish = (a_wanted - a) / tc
         j = np.clip(j_wish, -self._jerk, self._jerk)
-        is_free = is_inside & (v_wish == v_wanted) & (a_wish == a_wanted) & (j_wish == j)
+        is_near = np.abs(goal - reference[0]) <= _UNNOTICED
+        is_free = is_near & (v_wish == v_wanted) & (a_wish == a_wanted) & (j_wish == j)
         wanted = np.stack(
             [q + tc * (v + tc * (0.5 * a + tc * j / 6.0)), v + tc * (a + 0.5 * tc * j), a + tc * j]
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -30,11 +31,13 @@ class Facts:
 
     Attributes:
         state_age_s: Age of the newest good joint state, inf before the first [s].
+        state_note: What is wrong with the newest joint state, "" for nothing.
         plan_problem: Why the plan cannot be followed, "" when it can.
         is_at_rest: Does the command stand still?
     """
 
     state_age_s: float
+    state_note: str
     plan_problem: str
     is_at_rest: bool
 
@@ -99,10 +102,7 @@ class Supervisor:
         """Return the mode and the reason for it in words; deadlines are judged here."""
         if self._is_disabling and facts.is_at_rest:
             self.has_output = self._is_disabling = False
-        stale = ""
-        if facts.state_age_s > self._state_timeout_s:
-            allowed = f"allowed {self._state_timeout_s} s"
-            stale = f"joint_states are {facts.state_age_s:.2f} s old, {allowed}"
+        stale = self._stale(facts)
         if self.has_output and facts.state_age_s > self._state_fault_s:
             self.fault(stale)
         if self._fault:
@@ -123,3 +123,13 @@ class Supervisor:
         if facts.plan_problem:
             return Mode.HOLD, facts.plan_problem
         return Mode.RUN, "following the policy"
+
+    def _stale(self, facts: Facts) -> str:
+        """Return why joint states cannot be moved by, "" when they can."""
+        if facts.state_age_s <= self._state_timeout_s:
+            return ""
+        note = f"; {facts.state_note}" if facts.state_note else ""
+        if math.isinf(facts.state_age_s):
+            return f"no joint_states yet{note}"
+        age, allowed = f"{facts.state_age_s:.2f} s old", f"{self._state_timeout_s} s"
+        return f"joint_states are {age}, allowed {allowed}{note}"
