@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from onestep_vla_ros.core.contradiction import bridge_contradictions
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.parameter import param
 
@@ -150,36 +151,7 @@ class BridgeConfig:
     @staticmethod
     def contradictions(values: Mapping[str, Any]) -> list[str]:
         """Return what contradicts itself among the `values` that were read, a line each."""
-        faults = []
-        names = values.get("joint_names", ())
-        if len(set(names)) != len(names) or "" in names:
-            faults.append(f"joint_names: got: {list(names)}; allowed: each name once, none empty")
-        if {"position_low", "position_high", "position_margin"} <= values.keys():
-            triples = zip(
-                values["position_low"],
-                values["position_high"],
-                values["position_margin"],
-                strict=True,
-            )
-            for i, (low, high, margin) in enumerate(triples):
-                if high - low <= 2.0 * margin:
-                    faults.append(
-                        f"position_low/high[{i}]: got: {low} to {high}, margin {margin}; "
-                        "allowed: low + margin < high - margin"
-                    )
-        if {"max_velocity", "max_jerk", "control_period_s"} <= values.keys():
-            for i, (v, j) in enumerate(
-                zip(values["max_velocity"], values["max_jerk"], strict=True)
-            ):
-                if v <= j * values["control_period_s"] ** 2:
-                    faults.append(
-                        f"max_velocity[{i}]: got: {v}; allowed: > max_jerk x control_period_s^2"
-                    )
-        faults += _not_above(values, "joint_state_timeout_s", "joint_state_fault_s")
-        faults += _not_above(values, "max_observation_age_s", "max_plan_age_s")
-        faults += _not_above(values, "min_period_s", "max_period_s")
-        faults += _not_above(values, "min_waypoints", "max_waypoints")
-        return faults
+        return bridge_contradictions(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +274,3 @@ class RecorderConfig:
     quota_mb: int = param(
         "Recording ends beyond this size; typical 500", unit="MB", low=1, high=1000000
     )
-
-
-def _not_above(values: Mapping[str, Any], lower: str, upper: str) -> list[str]:
-    if lower in values and upper in values and values[lower] > values[upper]:
-        got = f"{values[lower]} and {values[upper]}"
-        return [f"{lower}, {upper}: got: {got}; allowed: {lower} <= {upper}"]
-    return []

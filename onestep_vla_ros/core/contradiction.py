@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters that are each in range and together make no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_ORDERED = (
+    ("joint_state_timeout_s", "joint_state_fault_s"),
+    ("max_observation_age_s", "max_plan_age_s"),
+    ("min_period_s", "max_period_s"),
+    ("min_waypoints", "max_waypoints"),
+)
+"""Pairs of which the first may not lie above the second."""
+
+
+def bridge_contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Return what contradicts itself in bridge_node's parameters, a line each.
+
+    Args:
+        values: The parameters that were read without a fault; the others are not judged.
+    """
+    return [*_names(values), *_positions(values), *_velocities(values), *_order(values)]
+
+
+def _names(values: Mapping[str, Any]) -> Iterator[str]:
+    names = values.get("joint_names", ())
+    if len(set(names)) != len(names) or "" in names:
+        yield f"joint_names: got: {list(names)}; allowed: each name once, none empty"
+
+
+def _positions(values: Mapping[str, Any]) -> Iterator[str]:
+    keys = ("position_low", "position_high", "position_margin")
+    if not all(key in values for key in keys):
+        return
+    limits = zip(*(values[key] for key in keys), strict=True)
+    for i, (low, high, margin) in enumerate(limits):
+        if high - low <= 2.0 * margin:
+            yield (
+                f"position_low/high[{i}]: got: {low} to {high}, margin {margin}; "
+                "allowed: low + margin < high - margin"
+            )
+
+
+def _velocities(values: Mapping[str, Any]) -> Iterator[str]:
+    if not all(key in values for key in ("max_velocity", "max_jerk", "control_period_s")):
+        return
+    for i, (v, j) in enumerate(zip(values["max_velocity"], values["max_jerk"], strict=True)):
+        least = j * values["control_period_s"] ** 2
+        if v <= least:
+            yield f"max_velocity[{i}]: got: {v}; allowed: > max_jerk x control_period_s^2 = {least:g}"
+
+
+def _order(values: Mapping[str, Any]) -> Iterator[str]:
+    for lower, upper in _ORDERED:
+        if lower in values and upper in values and values[lower] > values[upper]:
+            got = f"{values[lower]} and {values[upper]}"
+            yield f"{lower}, {upper}: got: {got}; allowed: {lower} <= {upper}"
