@@ -13,6 +13,7 @@ import time
 
 import rclpy
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -50,9 +51,11 @@ def ping(node: Node) -> int:
     answers: list[str] = []
     texts = node.create_publisher(String, "onestep_probe/text", EVERY)
     images = node.create_publisher(Image, "onestep_probe/image", SENSOR)
-    node.create_subscription(
-        String, "onestep_probe/answer", lambda message: answers.append(message.data), EVERY
-    )
+
+    def on_answer(message: String) -> None:
+        answers.append(message.data)
+
+    node.create_subscription(String, "onestep_probe/answer", on_answer, EVERY)
     start = time.monotonic()
     while not answers and time.monotonic() < start + _WAIT_S:
         texts.publish(String(data="hello"))
@@ -71,23 +74,23 @@ def ping(node: Node) -> int:
     return 0 if arrived >= 0.9 * ROUNDS else 2
 
 
-def _round_trips_ms(node: Node, texts: object, answers: list[str]) -> float:
+def _round_trips_ms(node: Node, texts: Publisher[String], answers: list[str]) -> float:
     took_ms = []
     for i in range(ROUNDS):
         sent = time.monotonic()
-        texts.publish(String(data=f"text {i}"))  # type: ignore[attr-defined]
+        texts.publish(String(data=f"text {i}"))
         while f"text {i}" not in answers and time.monotonic() < sent + 1.0:
             rclpy.spin_once(node, timeout_sec=0.1)
         took_ms.append(1e3 * (time.monotonic() - sent))
     return sorted(took_ms)[ROUNDS // 2]
 
 
-def _send_images(node: Node, images: object, answers: list[str]) -> int:
+def _send_images(node: Node, images: Publisher[Image], answers: list[str]) -> int:
     pixels = array.array("B", bytes(3 * _HEIGHT * _WIDTH))
     message = Image(height=_HEIGHT, width=_WIDTH, encoding="rgb8", step=3 * _WIDTH, data=pixels)
     wanted = f"image {len(pixels)}"
     for _ in range(ROUNDS):
-        images.publish(message)  # type: ignore[attr-defined]
+        images.publish(message)
         _spin_for(node, _PERIOD_S)
     _spin_for(node, 0.3)
     return answers.count(wanted)
