@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,11 @@ def decimated(path: Path, cell_m: float) -> tuple[NDArray[np.float32], NDArray[n
     digest.update(f"cluster:{cell_m}:{CACHE_VERSION}".encode())
     cached = cache_dir() / "meshes" / f"{path.stem}-{digest.hexdigest()[:24]}.npz"
     if cached.is_file():
-        with np.load(cached, allow_pickle=False) as data:
-            return data["vertices"], data["faces"]
+        try:
+            with np.load(cached, allow_pickle=False) as data:
+                return data["vertices"], data["faces"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            cached.unlink(missing_ok=True)  # damaged from outside: make it again
     vertices, faces = cluster(read_stl(path), cell_m)
     _write(cached, vertices, faces)
     return vertices, faces
