@@ -9,7 +9,7 @@ from onestep_vla_ros.sim.station_model import station_file
 pytestmark = pytest.mark.sim
 
 
-@pytest.fixture()
+@pytest.fixture
 def stl():
     return station_file().parent / "../../arm/yam/v1/assets/link2.stl"
 
