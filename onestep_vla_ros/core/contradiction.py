@@ -14,6 +14,9 @@ _ORDERED = (
 )
 """Pairs of which the first may not lie above the second."""
 
+_LEAST_RANGE = 0.01
+"""Smallest range of positions a joint may be left with [rad]."""
+
 
 def bridge_contradictions(values: Mapping[str, Any]) -> list[str]:
     """Return what contradicts itself in bridge_node's parameters, a line each.
@@ -36,10 +39,10 @@ def _positions(values: Mapping[str, Any]) -> Iterator[str]:
         return
     limits = zip(*(values[key] for key in keys), strict=True)
     for i, (low, high, margin) in enumerate(limits):
-        if high - low <= 2.0 * margin:
+        if high - low <= 2.0 * margin + _LEAST_RANGE:
             yield (
                 f"position_low/high[{i}]: got: {low} to {high}, margin {margin}; "
-                "allowed: low + margin < high - margin"
+                f"allowed: low + margin at least {_LEAST_RANGE} below high - margin"
             )
 
 
@@ -49,7 +52,8 @@ def _velocities(values: Mapping[str, Any]) -> Iterator[str]:
     for i, (v, j) in enumerate(zip(values["max_velocity"], values["max_jerk"], strict=True)):
         least = j * values["control_period_s"] ** 2
         if v <= least:
-            yield f"max_velocity[{i}]: got: {v}; allowed: > max_jerk x control_period_s^2 = {least:g}"
+            allowed = f"> max_jerk x control_period_s^2 = {least:g}"
+            yield f"max_velocity[{i}]: got: {v}; allowed: {allowed}"
 
 
 def _order(values: Mapping[str, Any]) -> Iterator[str]:
