@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches that depend on (seed, step, rank) alone, so a run can stop and go on exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from onestep_vla_ros.policy.encoder import Text
+from onestep_vla_ros.policy.normalizer import Normalizer
+from onestep_vla_ros.train.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from.
+
+    Attributes:
+        images: Camera name to (B, 3, h, w), uint8 or, jittered, float in 0..255.
+        text: Instructions.
+        state: Normalised states, (B, D).
+        action: Normalised chunks, (B, H, D).
+        q: Absolute states, (B, D) [rad, gripper 0..1].
+    """
+
+    images: dict[str, torch.Tensor]
+    text: Text
+    state: torch.Tensor
+    action: torch.Tensor
+    q: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Random changes of the images.
+
+    Attributes:
+        shift_px: Largest shift along each axis [pixels]; edges are repeated.
+        colour: Largest change of gain (per channel) and offset, relative.
+    """
+
+    shift_px: int = 0
+    colour: float = 0.0
+
+
+class Batches:
+    """Reads batches from a dataset.
+
+    Args:
+        dataset: Frames.
+        normalizer: Statistics of the training frames.
+        texts: Tokens of `dataset.instructions`, one row each.
+        device: Where batches go.
+    """
+
+    def __init__(
+        self, dataset: Dataset, normalizer: Normalizer, texts: Text, device: str = "cpu"
+    ) -> None:
+        self._dataset, self._normalizer, self._texts = dataset, normalizer, texts
+        self._device = device
+        self._epoch: tuple[int, NDArray[np.int64]] | None = None
+
+    def read(
+        self,
+        indices: NDArray[np.int64],
+        augmentation: Augmentation | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Batch:
+        """Return the frames at `indices`, augmented when both extras are given."""
+        data = self._dataset
+        images = {}
+        for name, frames in data.images.items():
+            stack = frames[indices]
+            if augmentation is not None and rng is not None:
+                images[name] = _augment(stack, augmentation, rng).to(self._device)
+            else:
+                images[name] = torch.from_numpy(stack).permute(0, 3, 1, 2).to(self._device)
+        q = torch.from_numpy(data.q[indices])
+        action = self._normalizer.encode_action(torch.from_numpy(data.action[indices]), q)
+        rows = torch.from_numpy(data.text[indices].astype(np.int64))
+        mask = self._texts.mask[rows]
+        used = int(mask.sum(1).max())  # columns that are padding everywhere cost for nothing
+        text = Text(self._texts.ids[rows, :used].to(self._device), mask[:, :used].to(self._device))
+        state = self._normalizer.encode_state(q)
+        return Batch(images, text, *(x.to(self._device) for x in (state, action, q)))
+
+    def draw(
+        self, pool: NDArray[np.int64], size: int, step: int, rank: int, ranks: int, seed: int
+    ) -> NDArray[np.int64]:
+        """Return this rank's `size` indices of `pool` for a step; an epoch visits each once."""
+        positions = (step * ranks + rank) * size + np.arange(size, dtype=np.int64)
+        epochs, offsets = np.divmod(positions, len(pool))
+        return np.array(
+            [self._order(pool, int(e), seed)[o] for e, o in zip(epochs, offsets, strict=True)]
+        )
+
+    def _order(self, pool: NDArray[np.int64], epoch: int, seed: int) -> NDArray[np.int64]:
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, np.random.default_rng([seed, epoch]).permutation(pool))
+        return self._epoch[1]
+
+
+def _augment(
+    stack: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return (B, 3, h, w) of (B, h, w, 3), shifted (edges repeated) and tinted."""
+    batch, height, width, _ = stack.shape
+    shift = augmentation.shift_px
+    if shift:
+        moves = rng.integers(-shift, shift + 1, (batch, 2))
+        rows = np.clip(np.arange(height) + moves[:, :1], 0, height - 1)
+        columns = np.clip(np.arange(width) + moves[:, 1:], 0, width - 1)
+        stack = np.stack([x[r][:, c] for x, r, c in zip(stack, rows, columns, strict=True)])
+    images = torch.from_numpy(stack).permute(0, 3, 1, 2)
+    if not augmentation.colour:
+        return images
+    numbers = rng.uniform(-augmentation.colour, augmentation.colour, (2, batch, 3, 1, 1))
+    gain, offset = torch.from_numpy(numbers.astype(np.float32))
+    offset = offset[:, :1]  # one offset for all channels: brightness
+    return torch.addcmul(127.5 * offset, images.float().contiguous(), 1.0 + gain).clamp_(
+        0.0, 255.0
+    )

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Held-out figures: the velocity loss, and the action error by decoder steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, GRIPPER_INDEX
+from onestep_vla_ros.policy.decoder import euler
+from onestep_vla_ros.policy.model import OneStepModel
+from onestep_vla_ros.policy.normalizer import Normalizer
+from onestep_vla_ros.train.batches import Batch, Batches
+from onestep_vla_ros.train.learner import Learner
+
+TABLE_STEPS = (1, 2, 5, 10)
+"""Decoder steps K of the table every checkpoint carries."""
+CHUNK = 64
+"""Frames a forward pass."""
+
+
+def spread(pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return at most `count` entries of `pool`, evenly spread."""
+    if len(pool) <= count:
+        return pool
+    return pool[np.linspace(0, len(pool) - 1, count).astype(np.int64)]
+
+
+def _parts(batches: Batches, indices: NDArray[np.int64]) -> Iterator[Batch]:
+    for first in range(0, len(indices), CHUNK):
+        yield batches.read(indices[first : first + CHUNK])
+
+
+@torch.no_grad()
+def held_out_loss(learner: Learner, batches: Batches, indices: NDArray[np.int64]) -> float:
+    """Return the velocity loss of the averaged weights, with the same noise at every call."""
+    weights = [p for p in learner.model.parameters() if p.requires_grad]
+    kept = [p.detach().clone() for p in weights]
+    torch._foreach_copy_(weights, learner.average)
+    device = weights[0].device
+    generator = torch.Generator(device).manual_seed(0)
+    total = 0.0
+    for batch in _parts(batches, indices):
+        total += float(learner.loss(batch, generator)) * len(batch.q)
+    torch._foreach_copy_(weights, kept)
+    return total / len(indices)
+
+
+@torch.inference_mode()
+def held_out_rows(
+    model: OneStepModel, normalizer: Normalizer, batches: Batches, indices: NDArray[np.int64]
+) -> list[dict[str, object]]:
+    """Return the K table: one row for each K and noise.
+
+    `arm_rad` and `gripper` are mean absolute errors over waypoints and joints against the
+    demonstrated chunk. `noise_leak` = E‖â(ε) − â(ε′)‖² a dimension, in normalised units,
+    between two draws; 0 for a head whose answer does not depend on its noise.
+    """
+    sums: dict[tuple[int, str], NDArray[np.float64]] = {}
+    generator = torch.Generator().manual_seed(0)
+    for batch in _parts(batches, indices):
+        memory = model.head.prepare(model.encode(batch.images, batch.text, batch.state))
+        truth = normalizer.decode_action(batch.action, batch.q)
+        noise = torch.randn((len(truth), 2, *truth.shape[1:]), generator=generator).to(truth)
+        starts = {"zero": torch.zeros_like(noise[:, :1]), "sampled": noise}
+        for steps in TABLE_STEPS:
+            for name, start in starts.items():
+                x = euler(lambda x, tau, m=memory: model.head(x, tau, m), start, steps)
+                chunk = normalizer.decode_action(
+                    x.flatten(0, 1), batch.q.repeat_interleave(x.shape[1], 0)
+                ).view_as(x)
+                error = (chunk - truth.unsqueeze(1)).abs()
+                leak = (x[:, 0] - x[:, -1]).square().mean()
+                figures = [
+                    error[..., list(ARM_JOINT_INDEX)].mean(),
+                    error[..., list(GRIPPER_INDEX)].mean(),
+                    leak,
+                ]
+                row = np.array([float(f) for f in figures]) * len(truth)
+                sums[steps, name] = sums.get((steps, name), 0.0) + row
+    names = ("arm_rad", "gripper", "noise_leak")
+    return [
+        {
+            "steps": steps,
+            "noise": noise_name,
+            **dict(zip(names, (total / len(indices)).tolist(), strict=True)),
+        }
+        for (steps, noise_name), total in sums.items()
+    ]

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model, optimiser and averaged weights: one update, and a state file to go on from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from onestep_vla_ros.core.errors import CheckpointError
+from onestep_vla_ros.policy.model import OneStepModel
+from onestep_vla_ros.policy.objective import velocity_loss
+from onestep_vla_ros.policy.schedule import Schedule
+from onestep_vla_ros.train.batches import Batch
+from onestep_vla_ros.train.train_config import TrainConfig
+
+EMA_START = 10
+"""The average follows (1 + step) / (EMA_START + step) until its own decay is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one update measured, the same in every process.
+
+    Attributes:
+        loss: Mean loss of the whole batch.
+        norm: Gradient norm before clipping.
+        rate: Learning rate of the step.
+        elapsed_s: Mean training time of the processes [s].
+        is_stopped: Some process was asked to stop.
+    """
+
+    loss: float
+    norm: float
+    rate: float
+    elapsed_s: float
+    is_stopped: bool
+
+
+class Learner:
+    """Trains a model; all gradients live in one flat buffer, which processes sum.
+
+    Args:
+        model: In training mode, on its device.
+        config: The run.
+        reduce: Sums a flat tensor over all processes in place; None for one process.
+    """
+
+    def __init__(
+        self,
+        model: OneStepModel,
+        config: TrainConfig,
+        reduce: Callable[[torch.Tensor], None] | None = None,
+    ) -> None:
+        self.model, self.config, self.step = model, config, 0
+        self._reduce = reduce
+        self._schedule = Schedule(config.base, config.alpha)
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        device = self._parameters[0].device
+        total = sum(p.numel() for p in self._parameters)
+        # The last three entries carry loss, elapsed time and stop request along.
+        self._flat = torch.zeros(total + 3, device=device)
+        first = 0
+        for p in self._parameters:
+            p.grad = self._flat[first : first + p.numel()].view_as(p)
+            first += p.numel()
+        self._optimizer = torch.optim.AdamW(
+            _groups(model, config),
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            fused=True,
+        )
+        self.average = [p.detach().clone() for p in self._parameters]
+
+    def update(
+        self, batch: Batch, generator: torch.Generator, elapsed_s: float, is_stopped: bool
+    ) -> Update:
+        """Learn from `batch`; the step counts even when another process asked to stop."""
+        self._flat.zero_()
+        loss = self.loss(batch, generator)
+        loss.backward()
+        ranks = self.config.processes
+        extras = torch.tensor([loss.item(), elapsed_s, float(is_stopped)])
+        self._flat[-3:] = extras.to(self._flat.device)
+        if self._reduce is not None:
+            self._reduce(self._flat)
+            self._flat /= ranks
+        mean_loss, mean_elapsed, stopped = self._flat[-3:].tolist()
+        self._flat[-3:] = 0.0
+        norm = float(self._flat.norm())
+        if norm > self.config.clip:
+            self._flat *= self.config.clip / norm
+        rate = self._set_rate(self.progress(mean_elapsed))
+        if math.isfinite(norm):
+            self._optimizer.step()
+            self._follow()
+        self.step += 1
+        return Update(mean_loss, norm, rate, mean_elapsed, stopped > 0.0)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        """Return the velocity loss of a batch; every draw shares one encoder pass."""
+        kind = batch.state.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            context = self.model.encode(batch.images, batch.text, batch.state)
+            memory = self.model.head.prepare(context)
+            return velocity_loss(
+                lambda x, tau: self.model.head(x, tau, memory),
+                batch.action,
+                self._schedule,
+                self.config.draws,
+                generator,
+            )
+
+    def progress(self, elapsed_s: float) -> float:
+        """Return the spent part of the budget, 0..1: the larger of steps and minutes."""
+        parts = [self.step / self.config.max_steps]
+        if self.config.max_minutes > 0.0:
+            parts.append(elapsed_s / (60.0 * self.config.max_minutes))
+        return min(1.0, max(parts))
+
+    def _set_rate(self, progress: float) -> float:
+        """Set linear warm-up times cosine from the peak to `final_rate_ratio` of it."""
+        low = self.config.final_rate_ratio
+        factor = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * progress))
+        if self.config.warmup_steps:
+            factor *= min(1.0, (self.step + 1) / self.config.warmup_steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = factor * group["peak"]
+        return factor * self.config.learning_rate
+
+    def _follow(self) -> None:
+        decay = min(self.config.ema, (1 + self.step) / (EMA_START + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self._parameters, 1.0 - decay)
+
+    def averaged(self) -> dict[str, torch.Tensor]:
+        """Return the model's state with the averaged weights."""
+        state = dict(self.model.state_dict())
+        names = [n for n, p in self.model.named_parameters() if p.requires_grad]
+        state.update(zip(names, self.average, strict=True))
+        return state
+
+    def save(self, path: Path, facts: Mapping[str, object]) -> None:
+        """Write weights, averages, moments and `facts` to one file in one move."""
+        tensors = {}
+        for i, p in enumerate(self._parameters):
+            tensors[f"weight.{i}"], tensors[f"average.{i}"] = p.detach(), self.average[i]
+            for key, value in self._optimizer.state.get(p, {}).items():
+                tensors[f"{key}.{i}"] = value
+        text = json.dumps({"step": self.step, **facts}, allow_nan=False)
+        partial = path.with_name(path.name + ".partial")
+        tensors = {k: v.cpu().contiguous() for k, v in tensors.items()}
+        safetensors.torch.save_file(tensors, partial, metadata={"facts": text})
+        os.replace(partial, path)
+
+    def restore(self, path: Path) -> dict[str, object]:
+        """Go on from a state file and return its facts.
+
+        Raises:
+            CheckpointError: The file is damaged or of another model.
+        """
+        facts = read_facts(path)
+        tensors = safetensors.torch.load_file(path)
+        try:
+            with torch.no_grad():
+                for i, p in enumerate(self._parameters):
+                    p.copy_(tensors[f"weight.{i}"])
+                    self.average[i].copy_(tensors[f"average.{i}"])
+                    if f"step.{i}" in tensors:
+                        self._optimizer.state[p] = {
+                            "step": tensors[f"step.{i}"],
+                            "exp_avg": tensors[f"exp_avg.{i}"].to(p.device),
+                            "exp_avg_sq": tensors[f"exp_avg_sq.{i}"].to(p.device),
+                        }
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"training state {path} is of another model",
+                got=str(error).splitlines()[0],
+                do="start over with --fresh or name another --out",
+            ) from None
+        self.step = int(facts["step"])  # type: ignore[call-overload]
+        return facts
+
+
+def read_facts(path: Path) -> dict[str, object]:
+    """Return the facts in a state file.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            int(facts["step"])
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"training state {path} is damaged",
+            got=str(error),
+            do="delete it, or start over with --fresh",
+        ) from None
+    return facts
+
+
+def _groups(model: OneStepModel, config: TrainConfig) -> list[dict[str, object]]:
+    """Return parameter groups: decay on matrices only, an own rate for a pretrained backbone."""
+    groups: dict[tuple[float, float], list[torch.Tensor]] = {}
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            is_backbone = bool(config.pretrained_backbone) and ".backbone." in f".{name}"
+            rate = config.learning_rate * (config.backbone_rate_ratio if is_backbone else 1.0)
+            decay = config.weight_decay if p.ndim >= 2 else 0.0
+            groups.setdefault((rate, decay), []).append(p)
+    return [
+        {"params": list(members), "peak": rate, "weight_decay": decay}
+        for (rate, decay), members in groups.items()
+    ]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a training run can be told; values live in config/train_*.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from onestep_vla_ros.core.parameter import param
+from onestep_vla_ros.policy.decoder import MAX_STEPS, NOISES
+from onestep_vla_ros.policy.schedule import BASES
+
+BUDGET_KEYS = (
+    "max_steps",
+    "max_minutes",
+    "processes",
+    "threads",
+    "validate_every",
+    "validation_frames",
+    "save_every",
+    "steps",
+    "noise",
+)
+"""What may change between a run and its resumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run."""
+
+    encoder: dict = param("Encoder: kind nano or vlm, and its sizes")  # type: ignore[type-arg]
+    head: dict = param("Flow head: horizon, width, layers, heads, mlp")  # type: ignore[type-arg]
+    pretrained_backbone: str = param(
+        "Local transformers folder the vlm backbone starts from; empty starts at random"
+    )
+    base: str = param("Base distribution of the noise level", choices=BASES)
+    alpha: float = param("Shift toward high noise; 1 is none", low=1.0, high=100.0)
+    draws: int = param("(noise, level) draws that share one encoder pass", low=1, high=64)
+    batch: int = param("Samples a step over all processes", low=1, high=65536)
+    max_steps: int = param("Steps after which the run ends", low=1, high=10**9)
+    max_minutes: float = param(
+        "Minutes of training after which the run ends; 0 is no limit. A time budget gives up "
+        "bit-reproducibility: the cosine then follows the clock",
+        low=0.0,
+        high=1e5,
+    )
+    learning_rate: float = param("Peak rate of AdamW", low=1e-7, high=1.0)
+    final_rate_ratio: float = param("Last rate over peak rate", low=0.0, high=1.0)
+    backbone_rate_ratio: float = param(
+        "Rate of a pretrained backbone over the head's; the paper takes 0.1", low=0.0, high=1.0
+    )
+    warmup_steps: int = param("Steps of linear warm-up", low=0, high=10**6)
+    beta1: float = param("AdamW", low=0.0, high=0.9999)
+    beta2: float = param("AdamW", low=0.0, high=0.99999)
+    weight_decay: float = param("AdamW, on matrices only", low=0.0, high=1.0)
+    clip: float = param("Largest gradient norm", low=1e-3, high=1e6)
+    ema: float = param("Decay of the averaged weights that are shipped", low=0.0, high=0.99999)
+    precision: str = param("Arithmetic of the forward pass", choices=("bf16", "fp32"))
+    device: str = param("Torch device, for example cpu or cuda")
+    processes: int = param("Processes that share a batch (cpu)", low=1, high=64)
+    threads: int = param("Torch threads of each process", low=1, high=256)
+    seed: int = param("Seed of weights, order, noise and augmentation", low=0, high=2**31 - 1)
+    held_out: float = param("Part of the episodes kept for validation", low=0.0, high=0.5)
+    shift_px: int = param("Largest random shift of an image [pixels]", low=0, high=16)
+    colour_jitter: float = param("Largest change of gain and offset, of 1", low=0.0, high=0.5)
+    validate_every: int = param("Steps between validations", low=1, high=10**6)
+    validation_frames: int = param("Held-out frames a validation reads", low=1, high=10**6)
+    save_every: int = param("Steps between saves of the state", low=1, high=10**6)
+    steps: int = param("Default decoder steps of the checkpoint", low=1, high=MAX_STEPS)
+    noise: str = param("Default decoder noise of the checkpoint", choices=NOISES)
+
+    @staticmethod
+    def contradictions(values: Mapping[str, Any]) -> list[str]:
+        """Return what contradicts itself among the `values` that were read, a line each."""
+        faults = []
+        batch, processes = values.get("batch", 1), values.get("processes", 1)
+        if batch % processes:
+            faults.append(f"batch: got: {batch}; allowed: a multiple of processes ({processes})")
+        if processes > 1 and values.get("device", "cpu") != "cpu":
+            faults.append(f"processes: got: {processes}; allowed: 1 on {values['device']}")
+        if values.get("pretrained_backbone") and values.get("encoder", {}).get("kind") != "vlm":
+            faults.append("pretrained_backbone: allowed: empty unless encoder.kind is vlm")
+        return faults
