@@ -144,10 +144,11 @@ def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:
 
 
 def _bridge(arguments: Arguments, *, use_sim_time: bool) -> Node:
+    robot = () if use_sim_time else ("bridge_robot.yaml",)
     return Node(
         "bridge_node",
         "bridge",
-        config=("bridge.yaml",),
+        config=("bridge.yaml", *robot),
         parameters={"output_mode": arguments["output"], "use_sim_time": use_sim_time},
     )
 
@@ -186,6 +187,7 @@ def _demo_nodes(arguments: Arguments) -> tuple[Node, ...]:
         Node(
             "demo_conductor",
             "conductor",
+            config=("conductor.yaml",),
             parameters={
                 "folder": folder,
                 "episodes": _integer(arguments, "episodes"),
@@ -215,7 +217,11 @@ def _robot_nodes(arguments: Arguments) -> tuple[Node, ...]:
             arguments=(controller,),
             is_required=False,
         )
-        for controller in ("joint_state_broadcaster", "left_arm_controller", "right_arm_controller")
+        for controller in (
+            "joint_state_broadcaster",
+            "left_arm_controller",
+            "right_arm_controller",
+        )
     )
     return (
         publisher,

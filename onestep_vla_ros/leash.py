@@ -20,7 +20,7 @@ from pathlib import Path
 from onestep_vla_ros.transport import clean_shared_memory
 
 GRACE_S = 3.0
-"""Between SIGINT, SIGTERM and SIGKILL [s]."""
+"""Between SIGTERM and SIGKILL [s]."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -43,8 +43,12 @@ def die_with_parent() -> Callable[[], None]:
 
 
 def end_groups(groups: dict[int, str], grace_s: float = GRACE_S) -> None:
-    """End process groups (leader's pid to its start time): SIGINT, SIGTERM, then SIGKILL."""
-    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    """End process groups (leader's pid to its start time): SIGTERM, then SIGKILL.
+
+    rclpy shuts down in order on SIGTERM, and unlike SIGINT it makes no traceback in a process
+    that still imports.
+    """
+    for sent in (signal.SIGTERM, signal.SIGKILL):
         for pid in _alive(groups):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, sent)

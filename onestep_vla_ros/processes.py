@@ -26,7 +26,7 @@ class Terminated(Exception):  # noqa: N818 - a request, no error
 class Processes:
     """Child processes, each in its own session; a context that ends them all on the way out.
 
-    Against every way to go: normal exit and signals end the groups in order (SIGINT, SIGTERM,
+    Against every way to go: normal exit and signals end the groups in order (SIGTERM, then
     SIGKILL); when this process is killed, the kernel terminates the children and a watcher
     process ends what is left of their groups. Both remove dead shared-memory segments.
 

@@ -18,6 +18,7 @@ from onestep_vla_ros.files import share_dir
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Fast DDS keeps its segments on Linux
 _DOMAINS = range(1, 101)  # above 101 the ports meet Linux's ephemeral range
 _LOCK_ENDINGS = ("_el", "_sl")
+_PREFIXES = ("fastrtps_", "fastdds_")
 
 
 def environment() -> dict[str, str]:
@@ -65,18 +66,19 @@ def clean_shared_memory() -> list[str]:
     removed: list[str] = []
     if not SHARED_MEMORY.is_dir():
         return removed
-    for path in sorted(SHARED_MEMORY.glob("fastrtps_*")) + sorted(SHARED_MEMORY.glob("fastdds_*")):
-        if path.name.endswith(_LOCK_ENDINGS):
-            continue
-        locks = [path.with_name(path.name + end) for end in _LOCK_ENDINGS]
+    names = {
+        file.name.removesuffix("_el").removesuffix("_sl")
+        for prefix in _PREFIXES
+        for file in SHARED_MEMORY.glob(f"{prefix}*")
+    }
+    for name in sorted(names):
+        segment = SHARED_MEMORY / name
+        locks = [SHARED_MEMORY / f"{name}{end}" for end in _LOCK_ENDINGS]
         locks = [lock for lock in locks if lock.exists()]
-        if not locks or any(not _is_ours(p) for p in (path, *locks)):
-            continue
-        if all(_is_unlocked(lock) for lock in locks):
-            semaphore = path.with_name(f"sem.{path.name}_mutex")
-            for leftover in (path, semaphore, *locks):
+        if locks and all(_is_ours(lock) and _is_unlocked(lock) for lock in locks):
+            for leftover in (segment, SHARED_MEMORY / f"sem.{name}_mutex", *locks):
                 leftover.unlink(missing_ok=True)
-            removed.append(path.name)
+            removed.append(name)
     return removed
 
 

@@ -274,3 +274,23 @@ class RecorderConfig:
     quota_mb: int = param(
         "Recording ends beyond this size; typical 500", unit="MB", low=1, high=1000000
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ConductorConfig:
+    """Parameters of demo_conductor: how many episodes, how long, where the results go."""
+
+    folder: str = param("Folder to write to, created when missing")
+    episodes: int = param("Episodes to run; typical 10", low=1, high=10000)
+    timeout_s: float = param(
+        "Simulated time after which an episode has failed; typical 15",
+        unit="s",
+        low=0.1,
+        high=600.0,
+    )
+    startup_timeout_s: float = param(
+        "Wall time for simulator, bridge and policy to report; typical 120",
+        unit="s",
+        low=1.0,
+        high=3600.0,
+    )

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import Counter
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -19,31 +18,28 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from onestep_vla_ros.core.bridge import Bridge, Command
+from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.errors import ChunkError, JointError, OneStepError
 from onestep_vla_ros.core.joints import ARMS
+from onestep_vla_ros.core.ledger import LedgerSummary, Percentiles
 from onestep_vla_ros.core.supervisor import Mode
-from onestep_vla_ros.core.verdict import Accepted, Verdict
+from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 from onestep_vla_ros.nodes.clock import NodeClock
+from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.messages import (
     joint_state_to_arrays,
     knots_to_trajectory,
     positions_to_array,
     to_seconds,
-    to_stamp,
     trajectory_to_chunk,
 )
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
 from onestep_vla_ros.nodes.trace import Trace
-
-try:
-    from rclpy.experimental import EventsExecutor as Executor
-except ImportError:  # older rclpy: its timers are less punctual, everything else is the same
-    Executor = SingleThreadedExecutor
 
 _LEVELS = {Mode.RUN: OK, Mode.STOP: ERROR, Mode.FAULT: ERROR}
 
@@ -72,9 +68,7 @@ class BridgeCarrier:
         self._mode_since_s = 0.0
         self._reason = ""
         self._chunk_stamp_s = math.nan
-        self._refused: Counter[str] = Counter()
         self._status_due_s = -math.inf
-        self._overruns = 0
         self._create_publishers()
         self._create_inputs()
 
@@ -85,7 +79,9 @@ class BridgeCarrier:
         except JointError as error:
             self._refuse("joint_states", error)
             return
-        self.bridge.on_joint_state(q, qd, self._clock.local_s(stamp_s), self._now_s())
+        verdict = self.bridge.on_joint_state(q, qd, self._clock.local_s(stamp_s), self._now_s())
+        if isinstance(verdict, Rejected) and verdict.reason is not Reason.DUPLICATE:
+            self._warn("joint_states", _reason(verdict))
 
     def on_chunk(self, message: JointTrajectory) -> None:
         """Take a chunk; one that has no chunk's form is refused and counted."""
@@ -99,9 +95,7 @@ class BridgeCarrier:
         if isinstance(verdict, Accepted):
             self._chunk_stamp_s = chunk.stamp_s
         else:
-            self._node.get_logger().warning(
-                f"chunk refused: {_reason(verdict)}", throttle_duration_sec=1.0
-            )
+            self._warn("action_chunk", _reason(verdict))
 
     def on_clock(self, message: Clock) -> None:
         """Tick once for each new simulated time."""
@@ -125,14 +119,12 @@ class BridgeCarrier:
 
     def publish_status(self) -> None:
         """Publish bridge/status and /diagnostics: the mode and why the arms do not move."""
-        ledger = self.bridge.ledger.summary()
         values = {
             "mode": self._mode.name,
             "reason": self._reason,
             "in_mode_s": self._now_s() - self._mode_since_s,
             **{f"count.{name}": count for name, count in sorted(self.bridge.counts.items())},
-            **{f"unreadable.{name}": count for name, count in sorted(self._refused.items())},
-            **ledger,
+            **_flat(self.bridge.ledger.summary()),
         }
         level = _LEVELS.get(self._mode, WARN)
         status = make_status("bridge", level, f"{self._mode.name}: {self._reason}", values)
@@ -200,14 +192,13 @@ class BridgeCarrier:
         self.publish_status()
 
     def _refuse(self, topic: str, error: OneStepError) -> None:
-        self._refused[topic] += 1
-        self._node.get_logger().warning(
-            f"{topic} refused: {error}", throttle_duration_sec=1.0
-        )
+        self.bridge.refuse(topic, Rejected(Reason.MALFORMED, str(error)), self._now_s())
+        self._warn(topic, str(error))
 
-    def _on_enable(
-        self, request: SetBool.Request, response: SetBool.Response
-    ) -> SetBool.Response:
+    def _warn(self, topic: str, text: str) -> None:
+        self._node.get_logger().warning(f"{topic} refused: {text}", throttle_duration_sec=1.0)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         now_s = self._now_s()
         verdict = self.bridge.enable(now_s) if request.data else self.bridge.disable(now_s)
         response.success, response.message = isinstance(verdict, Accepted), _reason(verdict)
@@ -220,20 +211,34 @@ class BridgeCarrier:
         return _answer(self.bridge.reset(self._now_s()), response)
 
 
+def _flat(summary: LedgerSummary) -> dict[str, object]:
+    """Return the ledger's figures by name, percentiles spelled out."""
+    flat: dict[str, object] = {}
+    for name in LedgerSummary.__dataclass_fields__:
+        value = getattr(summary, name)
+        if isinstance(value, Percentiles):
+            flat |= {f"{name}_p50_ms": value.p50_ms, f"{name}_p99_ms": value.p99_ms}
+        else:
+            flat[name] = value
+    return flat
+
+
 def _answer(verdict: Verdict, response: Trigger.Response) -> Trigger.Response:
     response.success, response.message = isinstance(verdict, Accepted), _reason(verdict)
     return response
 
 
 def _reason(verdict: Verdict) -> str:
-    return "done" if isinstance(verdict, Accepted) else str(verdict)
+    if isinstance(verdict, Accepted):
+        return verdict.detail or "done"
+    return f"{verdict.reason.value}: {verdict.detail}"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bridge until shutdown; 1 when its parameters cannot be used."""
     rclpy.init(args=arguments)
     node = Node("bridge")
-    executor = Executor()
+    executor = make_executor()
     executor.add_node(node)
     try:
         BridgeCarrier(node)

@@ -15,6 +15,8 @@ from trajectory_msgs.msg import JointTrajectory
 from onestep_vla_ros.core.joints import ARM_DOF, JOINT_NAMES, arm_slice
 from onestep_vla_ros.nodes.messages import MAX_POINTS, to_seconds
 
+_EPS_S = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class _Trajectory:
@@ -107,7 +109,7 @@ class ArmController:
 
     def sample(self, now_s: float) -> NDArray[np.float64]:
         """Return the position command (7,) for `now_s` [s]."""
-        if self._next is not None and now_s >= self._next.times_s[0]:
+        if self._next is not None and now_s >= self._next.times_s[0] - _EPS_S:
             self._running, self._next = self._next, None
         if self._running is not None:
             self._held = self._running.sample(now_s)

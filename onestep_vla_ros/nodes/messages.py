@@ -106,14 +106,14 @@ def rgb_to_image(image: NDArray[np.uint8], stamp_s: float, frame: str) -> Image:
 
 def joint_state_to_arrays(
     message: JointState,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return q (14,), qd (14,) and the stamp [s], mapped by name.
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, float]:
+    """Return q (14,), qd (14,) and the stamp [s], mapped by name; qd None when none was sent.
 
     Raises:
         JointError: A joint is missing, doubled or not finite, or the lengths differ.
     """
     q = reorder(message.name, message.position)
-    qd = reorder(message.name, message.velocity)
+    qd = reorder(message.name, message.velocity) if message.velocity else None
     return q, qd, to_seconds(message.header.stamp)
 
 

@@ -27,7 +27,7 @@ _STATUS_S = 0.1
 _LATENCIES = 5000
 
 
-class LockstepTimeout(OneStepError):
+class LockstepError(OneStepError):
     """A message that lockstep waits for did not come."""
 
 
@@ -68,7 +68,7 @@ class SimLoop:
         """Step until `is_wanted` says no.
 
         Raises:
-            LockstepTimeout: The bridge's command or the policy's chunk did not come.
+            LockstepError: The bridge's command or the policy's chunk did not come.
         """
         while is_wanted():
             if self._wire.is_reset_wanted():
@@ -87,7 +87,9 @@ class SimLoop:
         if config.mode == "lockstep" and self._episode > 0:
             self._wait(now_s, has_images, is_wanted)
         self._take_commands(now_s)
-        command = np.concatenate([self._controllers[arm].sample(now_s) for arm in ARMS])
+        # the bridge's tick at `now` names the set point one period ahead; in lockstep it is here
+        at_s = now_s + (config.control_period_s if config.mode == "lockstep" else 0.0)
+        command = np.concatenate([self._controllers[arm].sample(at_s) for arm in ARMS])
         self._world.step(command, config.control_period_s)
         self._ticks += 1
         if self._world.success() and math.isnan(self._success_s):
@@ -138,7 +140,7 @@ class SimLoop:
                     return
                 wall = time.monotonic()
                 if wall - started > self._config.lockstep_timeout_s:
-                    raise LockstepTimeout(
+                    raise LockstepError(
                         f"lockstep: nothing came on {' and '.join(missing)}",
                         got=f"silence for {wall - started:.1f} s at simulated time {now_s:.2f} s",
                         do="see whether that node runs and what its log says",
@@ -177,6 +179,7 @@ class SimLoop:
         latency = percentiles_ms(self._latencies_s) or {"p50": math.nan, "p99": math.nan}
         refused = sum(sum(c.refused.values()) for c in self._controllers.values())
         values = {
+            "now_s": self.now_s,
             "task": self._config.task,
             "mode": self._config.mode,
             "episode": self._episode,

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from onestep_vla_ros.core.config import SimNodeConfig
 from onestep_vla_ros.core.errors import OneStepError
+from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.sim_loop import SimLoop
 from onestep_vla_ros.nodes.sim_wire import SimWire
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     rclpy.init(args=arguments)
     node = Node("sim")
-    executor = SingleThreadedExecutor()
+    executor = make_executor()
     executor.add_node(node)
     spinner = threading.Thread(target=_spin, args=(executor,))
     try:
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
+def _spin(executor: Any) -> None:  # noqa: ANN401 - see make_executor
     try:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -141,12 +141,8 @@ class SimWire:
                     JointTrajectory, f"{base}/joint_trajectory", put, EVERY
                 )
             else:
-                self._node.create_subscription(
-                    Float64MultiArray, f"{base}/commands", put, EVERY
-                )
-        self._node.create_subscription(
-            Float64MultiArray, "bridge/trace", self._on_trace, EVERY
-        )
+                self._node.create_subscription(Float64MultiArray, f"{base}/commands", put, EVERY)
+        self._node.create_subscription(Float64MultiArray, "bridge/trace", self._on_trace, EVERY)
         self._node.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, RELIABLE)
 
     def _on_command(self, arm: str, message: JointTrajectory | Float64MultiArray) -> None:
@@ -176,4 +172,3 @@ class SimWire:
         response.success = done.wait(_RESET_ANSWER_S)
         response.message = self._reset_answer if response.success else "the world did not answer"
         return response
-

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""policy_node: a lifecycle node that turns images, joint states and a sentence into chunks."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import partial
+from pathlib import Path
+
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.config import PolicyNodeConfig
+from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError, OneStepError
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.nodes.executor import make_executor
+from onestep_vla_ros.nodes.messages import (
+    chunk_to_trajectory,
+    compressed_to_rgb,
+    image_to_rgb,
+    joint_state_to_arrays,
+    to_seconds,
+)
+from onestep_vla_ros.nodes.observer import Observer
+from onestep_vla_ros.nodes.params import read_parameters
+from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
+from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
+from onestep_vla_ros.nodes.worker import InferenceWorker
+from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
+from onestep_vla_ros.report import percentiles_ms
+
+_CAMERA = re.compile(r"([A-Za-z]\w*):([1-9]\d{0,4})x([1-9]\d{0,4})")
+_STEPS: dict[int, int | str | None] = {-1: None, 0: "auto"}
+
+
+class PolicyNode(LifecycleNode):
+    """Configure loads and warms up, activate starts to infer, deactivate stops.
+
+    Thread: callbacks run in the executor's thread and only feed the observer; inference and
+    the publishing of chunks run on the worker's thread.
+
+    Attributes:
+        failure: Why the last transition or the inference failed; empty when nothing did.
+    """
+
+    def __init__(self, name: str = "policy") -> None:
+        super().__init__(name)
+        self.failure = ""
+        self._config: PolicyNodeConfig | None = None
+        self._policy: OneStepPolicy | None = None
+        self._worker: InferenceWorker | None = None
+        self._chunks = self.create_lifecycle_publisher(JointTrajectory, "action_chunk", RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters, load the checkpoint, check it against them, warm up."""
+        try:
+            if self._config is None:
+                self._config = read_parameters(self, PolicyNodeConfig)
+            self._policy = _load(self._config)
+        except OneStepError as error:
+            self.failure = str(error)
+            return TransitionCallbackReturn.FAILURE
+        self._listen(self._config, self._policy.contract.cameras)
+        self.get_logger().info(
+            f"configured from {self._config.checkpoint or 'the shipped checkpoint'}"
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker."""
+        if self._worker is None:
+            return TransitionCallbackReturn.FAILURE
+        result = super().on_activate(state)
+        self._worker.start()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the worker; the checkpoint stays loaded."""
+        if self._worker is not None and self._config is not None and self._policy is not None:
+            self._worker.stop()
+            self._worker = self._make_worker(self._config, self._policy)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the checkpoint and the subscriptions."""
+        self._forget()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the worker for good."""
+        self._forget()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop the worker; call before the node is destroyed."""
+        if self._worker is not None:
+            self._worker.stop()
+
+    def _listen(self, config: PolicyNodeConfig, cameras: tuple[CameraSpec, ...]) -> None:
+        assert self._policy is not None  # noqa: S101 - configure loads before it listens
+        self._worker = self._make_worker(config, self._policy)
+        is_raw = config.image_transport == "raw"
+        kind, ending = (Image, "") if is_raw else (CompressedImage, "/compressed")
+        self._inputs = [
+            self.create_subscription(
+                kind, f"{c.name}/image_raw{ending}", partial(self._on_image, c), SENSOR
+            )
+            for c in cameras
+        ]
+        self._inputs.append(
+            self.create_subscription(JointState, "joint_states", self._on_joint_state, SENSOR)
+        )
+        self._inputs.append(
+            self.create_subscription(String, "instruction", self._on_instruction, LATCHED)
+        )
+        self._timer = self.create_timer(
+            config.status_period_s,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+
+    def _make_worker(self, config: PolicyNodeConfig, policy: OneStepPolicy) -> InferenceWorker:
+        return InferenceWorker(
+            Observer(policy.contract.cameras, config),
+            policy.infer,
+            lambda: float(self.get_clock().now().nanoseconds) / 1e9,
+            self._publish_chunk,
+            lambda line: self.get_logger().warning(line, throttle_duration_sec=1.0),
+            config.fault_inferences,
+        )
+
+    def _forget(self) -> None:
+        self.close()
+        if self._worker is not None:
+            for entity in self._inputs:
+                self.destroy_subscription(entity)
+            self.destroy_timer(self._timer)
+        self._worker, self._policy = None, None
+
+    def _on_image(self, camera: CameraSpec, message: Image | CompressedImage) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        read = image_to_rgb if isinstance(message, Image) else compressed_to_rgb
+        try:
+            image = read(message, camera)  # type: ignore[arg-type]
+        except ObservationError as error:
+            worker.refuse(f"image_unusable.{camera.name}", str(error))
+            return
+        with worker.arrived:
+            worker.observer.on_image(camera.name, image, to_seconds(message.header.stamp))
+            worker.arrived.notify_all()
+
+    def _on_joint_state(self, message: JointState) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        try:
+            q, qd, stamp_s = joint_state_to_arrays(message)
+        except JointError as error:
+            worker.refuse("joint_states_unusable", str(error))
+            return
+        if qd is None:
+            worker.refuse("joint_states_unusable", "joint_states carry no velocity")
+            return
+        with worker.arrived:
+            worker.observer.on_joint_state(q, qd, stamp_s)
+            worker.arrived.notify_all()
+
+    def _on_instruction(self, message: String) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        try:
+            with worker.arrived:
+                worker.observer.on_instruction(message.data)
+        except ObservationError as error:
+            worker.refuse("instruction_unusable", str(error))
+
+    def _publish_chunk(self, chunk: Chunk) -> None:
+        if rclpy.ok():
+            self._chunks.publish(chunk_to_trajectory(chunk))
+
+    def _publish_diagnostics(self) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        latency = percentiles_ms(list(worker.latencies_s)) or {}
+        values: dict[str, object] = {f"inference_{k}_ms": v for k, v in latency.items()}
+        values |= {"chunks": worker.chunks, "failed_inferences": worker.failed}
+        values |= {f"refused.{reason}": n for reason, n in sorted(worker.refused.items())}
+        level = ERROR if worker.failure else OK if worker.chunks else WARN
+        text = worker.failure or ("infers" if worker.chunks else "waits for its first observation")
+        array = DiagnosticArray(status=[make_status("policy", level, text, values)])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+        if worker.failure:
+            self.failure = worker.failure
+            self.context.try_shutdown()
+
+
+def _load(config: PolicyNodeConfig) -> OneStepPolicy:
+    """Return the checkpoint's policy, checked against the robot and warm.
+
+    Raises:
+        CheckpointError: Missing, damaged, or made for another robot.
+        ConfigError: A camera of the parameters is not written name:widthxheight.
+    """
+    cameras = []
+    for text in config.cameras:
+        match = _CAMERA.fullmatch(text)
+        if match is None:
+            raise ConfigError(
+                "parameter 'cameras' names a camera wrongly",
+                got=repr(text),
+                allowed="name:widthxheight, for example top:192x192",
+            )
+        cameras.append(CameraSpec(match[1], int(match[3]), int(match[2])))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    folder = config.checkpoint or str(share_dir() / "resource" / "nano_place")
+    policy = load_policy(
+        Path(folder),
+        steps=_STEPS.get(config.steps, config.steps),
+        noise=None if config.noise == "checkpoint" else config.noise,
+        seed=config.seed,
+        device=config.device,
+    )
+    policy.contract.check(config.joint_names, cameras, config.waypoint_period_s)
+    policy.warm_up()
+    return policy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the policy until shutdown; 1 when it cannot be configured or inference gave up."""
+    rclpy.init(args=arguments)
+    node = PolicyNode()
+    executor = make_executor()
+    executor.add_node(node)
+    try:
+        if _wants_autostart(node):
+            node.trigger_configure()
+            if not node.failure:
+                node.trigger_activate()
+        if not node.failure:
+            executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if node.failure:
+        print(f"policy_node: {node.failure}", file=sys.stderr)
+    return 1 if node.failure else 0
+
+
+def _wants_autostart(node: PolicyNode) -> bool:
+    """Read `autostart` before configure judges all parameters; anything but false starts."""
+    given = node._parameter_overrides.get("autostart")  # noqa: SLF001 - no public way
+    return given is None or given.value is not False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
