@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 
 PACKAGE = "onestep_vla_ros"
 SHARE = f"share/{PACKAGE}"
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).absolute().parent
 NODES = ("policy_node", "bridge_node", "sim_node", "recorder_node", "demo_conductor")
 
 SHIM = """#!/bin/sh

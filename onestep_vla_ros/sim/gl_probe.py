@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from onestep_vla_ros.core.errors import ConfigError
+
 from onestep_vla_ros.sim.renderer import Renderer  # isort: skip - sets MUJOCO_GL before mujoco
 
 import mujoco  # isort: skip
