@@ -214,8 +214,10 @@ def _tokenizer(
 ) -> PreTrainedTokenizerBase | None:
     try:
         tokenizer = load_tokenizer(folder / TOKENIZER)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        faults.append(f"{TOKENIZER}: cannot be read: {str(error).splitlines()[0]}")
+    except Exception as error:  # the tokenizers library raises bare Exceptions on bad files
+        faults.append(
+            f"{TOKENIZER}: cannot be read: {(str(error) or repr(error)).splitlines()[0]}"
+        )
         return None
     known = config.text_ids if config is not None else len(tokenizer)
     if len(tokenizer) > known:

@@ -19,34 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import DatasetError, ObservationError, raise_all
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
+from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.observation import CameraSpec, check_instruction
+from onestep_vla_ros.train.dataset_meta import DO, FORMAT, DatasetMeta, read_meta
 
-FORMAT = "onestep-vla-demos/0"
 CACHE = ".cache"
 MAX_FAULTS = 20
-DO = "generate the demonstrations again with onestep-vla demos"
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetMeta:
-    """What meta.json says.
-
-    Attributes:
-        task: Name of the task.
-        period_s: Time between plan points [s].
-        native: Cameras as the driver publishes them.
-        stored: Cameras as the files hold them, which is what the model reads.
-        state: "measured".
-        expert: Who demonstrated.
-    """
-
-    task: str
-    period_s: float
-    native: tuple[CameraSpec, ...]
-    stored: tuple[CameraSpec, ...]
-    state: str
-    expert: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,56 +98,6 @@ def open_dataset(folder: Path, horizon: int) -> Dataset:
         for c in meta.stored
     }
     return Dataset(meta=meta, images=images, instructions=tuple(index["instructions"]), **load)
-
-
-def read_meta(folder: Path) -> DatasetMeta:
-    """Return what `folder`/meta.json says.
-
-    Raises:
-        DatasetError: Missing, damaged or of another robot; lists every fault.
-    """
-    path = folder / "meta.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path} is missing", do=DO) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} is no JSON", got=str(error), do=DO) from None
-    if not isinstance(data, dict):
-        raise DatasetError(f"{path} is no mapping", got=type(data).__name__, do=DO)
-    faults = [
-        f"{key}: got: {data.get(key)!r}; allowed: {allowed!r}"
-        for key, allowed in (
-            ("format", FORMAT),
-            ("joint_names", list(JOINT_NAMES)),
-            ("state", "measured"),
-        )
-        if data.get(key) != allowed
-    ]
-    period = data.get("period_s")
-    if not isinstance(period, float) or not 0.0 < period <= 1.0:
-        faults.append(f"period_s: got: {period!r}; allowed: above 0 to 1 s")
-    native, stored = _cameras(data.get("cameras"), faults)
-    raise_all(DatasetError, str(path), faults, DO)
-    return DatasetMeta(
-        str(data.get("task")), period, native, stored, data["state"], str(data.get("expert"))
-    )
-
-
-def _cameras(
-    section: object, faults: list[str]
-) -> tuple[tuple[CameraSpec, ...], tuple[CameraSpec, ...]]:
-    native, stored = [], []
-    items = section.items() if isinstance(section, dict) else ()
-    for name, sizes in items:
-        try:
-            native.append(CameraSpec(name, *map(int, sizes["native"])))
-            stored.append(CameraSpec(name, *map(int, sizes["stored"])))
-        except (KeyError, TypeError, ValueError):
-            faults.append(f"cameras.{name}: got: {sizes!r}; allowed: native and stored [h, w]")
-    if not items:
-        faults.append(f"cameras: got: {section!r}; allowed: name to native and stored [h, w]")
-    return tuple(native), tuple(stored)
 
 
 def _digest(folder: Path, paths: list[Path], horizon: int) -> str:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -25,30 +25,20 @@ from types import FrameType
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, OneStepError
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_yaml
-from onestep_vla_ros.policy.checkpoint import Checkpoint, save_checkpoint
-from onestep_vla_ros.policy.contract import Contract
-from onestep_vla_ros.policy.decoder import Decoding
-from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
-from onestep_vla_ros.policy.normalizer import Normalizer
-from onestep_vla_ros.policy.tokenizer import load_tokenizer, tokenize, train_tokenizer
-from onestep_vla_ros.train.batches import Augmentation, Batches
-from onestep_vla_ros.train.dataset import Dataset, open_dataset
-from onestep_vla_ros.train.held_out import held_out_loss, held_out_rows, spread
+from onestep_vla_ros.train.batches import Augmentation
+from onestep_vla_ros.train.dataset import open_dataset
+from onestep_vla_ros.train.held_out import held_out_loss, spread
 from onestep_vla_ros.train.learner import Learner, read_facts
 from onestep_vla_ros.train.progress import Progress
+from onestep_vla_ros.train.run_setup import RunSetup, horizon_of, prepare, write_checkpoint
 from onestep_vla_ros.train.train_config import BUDGET_KEYS, TrainConfig
 
 STATE = "state.safetensors"
 CHECKPOINT = "checkpoint"
-TABLE_FRAMES = 1024
-"""Held-out frames of the K table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +58,6 @@ class TrainResult:
     is_finished: bool
     checkpoint: Path | None
     rows: tuple[dict[str, object], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """Everything the processes of a run have in common."""
-
-    dataset: Dataset
-    train: NDArray[np.int64]
-    held: NDArray[np.int64]
-    normalizer: Normalizer
-    tokenizer: PreTrainedTokenizerBase
-    model: OneStepModel
-    batches: Batches
 
 
 def load_train_config(path: Path) -> TrainConfig:
@@ -109,13 +86,8 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
         DatasetError: The demonstrations cannot be used.
         CheckpointError: The state file is damaged.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        (out / STATE).unlink(missing_ok=True)
-        (out / "log.csv").unlink(missing_ok=True)
-    if (out / STATE).is_file():
-        _check_same_run(config, read_facts(out / STATE))
-    open_dataset(data, _horizon(config))  # faults and cache before any process starts
+    _open_folder(config, out, resume)
+    open_dataset(data, horizon_of(config))  # faults and cache before any process starts
     threads = torch.get_num_threads()
     folder = tempfile.mkdtemp(prefix="onestep-train-")
     store = str(Path(folder) / "store")
@@ -144,16 +116,27 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
         torch.set_num_threads(threads)
 
 
+def _open_folder(config: TrainConfig, out: Path, resume: bool) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        (out / STATE).unlink(missing_ok=True)
+        (out / "log.csv").unlink(missing_ok=True)
+    if (out / STATE).is_file():
+        _check_same_run(config, read_facts(out / STATE))
+
+
 def export(config: TrainConfig, data: Path, out: Path) -> tuple[dict[str, object], ...]:
     """Write `out`/checkpoint from the state in `out`, also while a run goes on elsewhere.
 
     Returns:
         The rows of the held-out K table.
     """
-    setup = _prepare(config, data)
+    setup = prepare(config, data)
     learner = Learner(setup.model, config)
     facts = learner.restore(out / STATE)
-    return _write_checkpoint(config, setup, learner, out, float(str(facts["elapsed_s"])))
+    return write_checkpoint(
+        config, setup, learner, out / CHECKPOINT, float(str(facts["elapsed_s"]))
+    )
 
 
 def _worker(config: TrainConfig, data: Path, out: Path, rank: int, store: str) -> None:
@@ -206,7 +189,7 @@ def _stop_request() -> Iterator[threading.Event]:
 
 
 def _run(config: TrainConfig, data: Path, out: Path, rank: int) -> TrainResult:
-    setup = _prepare(config, data)
+    setup = prepare(config, data)
     learner = Learner(setup.model, config, dist.all_reduce if config.processes > 1 else None)
     elapsed_s = 0.0
     if (out / STATE).is_file():
@@ -222,13 +205,13 @@ def _run(config: TrainConfig, data: Path, out: Path, rank: int) -> TrainResult:
             progress.close()
     if learner.progress(elapsed_s) < 1.0:
         return TrainResult(learner.step, elapsed_s, False, None, ())
-    rows = _write_checkpoint(config, setup, learner, out, elapsed_s)
+    rows = write_checkpoint(config, setup, learner, out / CHECKPOINT, elapsed_s)
     return TrainResult(learner.step, elapsed_s, True, out / CHECKPOINT, rows)
 
 
 def _loop(
     config: TrainConfig,
-    setup: _Setup,
+    setup: RunSetup,
     learner: Learner,
     out: Path,
     elapsed_s: float,
@@ -262,95 +245,12 @@ def _loop(
     return elapsed_s
 
 
-def _horizon(config: TrainConfig) -> int:
-    horizon = config.head.get("horizon")
-    if type(horizon) is not int or not 1 <= horizon <= 200:
-        raise ConfigError("head.horizon", got=repr(horizon), allowed="a whole number 1 to 200")
-    return horizon
-
-
-def _prepare(config: TrainConfig, data: Path) -> _Setup:
-    """Return data, statistics, tokenizer and a fresh model, the same in every process."""
-    dataset = open_dataset(data, _horizon(config))
-    train_frames, held = dataset.split(config.held_out, config.seed)
-    normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
-    cameras = {c.name: [c.height, c.width] for c in dataset.meta.stored}
-    model_config = ModelConfig.from_json(
-        {"encoder": config.encoder, "head": {"dof": DOF, **config.head}, "cameras": cameras}
-    )
-    torch.manual_seed(config.seed)
-    model = OneStepModel(model_config)
-    if config.pretrained_backbone:
-        folder = Path(config.pretrained_backbone)
-        model.encoder.load_pretrained(folder)
-        tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
-    else:
-        tokenizer = train_tokenizer(dataset.instructions, model_config.text_ids)
-    texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
-    model = model.to(config.device).train()
-    batches = Batches(dataset, normalizer, texts, config.device)
-    return _Setup(dataset, train_frames, held, normalizer, tokenizer, model, batches)
-
-
-def _write_checkpoint(
-    config: TrainConfig, setup: _Setup, learner: Learner, out: Path, elapsed_s: float
-) -> tuple[dict[str, object], ...]:
-    """Write the averaged weights with the K table of the held-out frames."""
-    setup.model.load_state_dict(learner.averaged())
-    setup.model.eval()
-    frames = spread(setup.held if len(setup.held) else setup.train, TABLE_FRAMES)
-    normalizer = setup.normalizer.to(config.device)
-    rows = held_out_rows(setup.model, normalizer, setup.batches, frames)
-    data = setup.dataset
-    save_checkpoint(
-        out / CHECKPOINT,
-        Checkpoint(
-            model=setup.model,
-            contract=_contract(config, data),
-            normalizer=setup.normalizer,
-            tokenizer=setup.tokenizer,
-            decoding=Decoding(config.steps, config.noise),
-            training={
-                "steps": learner.step,
-                "minutes": round(elapsed_s / 60.0, 2),
-                "episodes": len(data.start_q),
-                "frames": len(data.q),
-                "task": data.meta.task,
-                "expert": data.meta.expert,
-                "config": asdict(config),
-            },
-            held_out={
-                "is_held_out": len(setup.held) > 0,
-                "episodes": len(np.unique(data.episode[setup.held])),
-                "frames": len(frames),
-                "rows": rows,
-            },
-        ),
-    )
-    return tuple(rows)
-
-
-def _contract(config: TrainConfig, data: Dataset) -> Contract:
-    start = data.start_q.astype(np.float64)
-    return Contract(
-        joint_names=JOINT_NAMES,
-        cameras=data.meta.native,
-        period_s=data.meta.period_s,
-        horizon=_horizon(config),
-        instruction_examples=data.instructions,
-        start_q_mean=start.mean(0),
-        start_q_low=start.min(0),
-        start_q_high=start.max(0),
-        state=data.meta.state,
-    )
-
-
 def _check_same_run(config: TrainConfig, facts: dict[str, object]) -> None:
     """Refuse to go on from the state of a run that was configured otherwise."""
     old = facts.get("config")
     if not isinstance(old, dict):
         raise CheckpointError("training state names no configuration", do="start with --fresh")
-    new = asdict(replace(config))
+    new = asdict(config)
     different = [
         f"{key}: {old.get(key)!r}, now {new[key]!r}"
         for key in new
