@@ -127,7 +127,7 @@ def _start_elsewhere(world: YamStation, start: str, rng: np.random.Generator) ->
         except JointError:
             continue
         q[arm_slice(scene.arm)] = [*arm, grip]
-        world.set_arms(q)
+        world.stage.set_arms(q)
         return
 
 
@@ -136,7 +136,7 @@ def _draw_point(
 ) -> tuple[NDArray[np.float64], float]:
     """Draw a tool position (3,) [m] and a gripper opening."""
     side = 1.0 if world.scene.arm == "left" else -1.0
-    cube = world.cube_position(world.scene.target)
+    cube = world.stage.cube_position(world.scene.target)
     if start == "near":
         around = cube + np.array([*rng.uniform(-0.06, 0.06, 2), 0.0])
         return np.array([*around[:2], rng.uniform(0.075, 0.16)]), OPEN + rng.uniform(-0.05, 0.05)

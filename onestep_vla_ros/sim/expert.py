@@ -112,18 +112,18 @@ class PlaceExpert:
 
     def _pick(self, mistake_m: NDArray[np.float64] | None) -> Iterator[Segment]:
         tool = self._tool()
-        cube = self._world.cube_position(self._world.scene.target)
+        cube = self._world.stage.cube_position(self._world.scene.target)
         is_open = self._target[self._slice][6] > OPEN - 0.15
         if not (is_open and np.hypot(*(tool - cube)[:2]) < _NEAR_M and tool[2] < HOVER_M):
             if tool[2] < _LOW_M:
                 yield self._straight(
                     np.array([tool[0], tool[1], HOVER_M]), OPEN, self._heading(tool)
                 )
-            cube = self._world.cube_position(self._world.scene.target)
+            cube = self._world.stage.cube_position(self._world.scene.target)
             heading = self._cube_heading()
             yield self._joint_move(np.array([cube[0], cube[1], HOVER_M]), OPEN, heading)
         heading = self._cube_heading()
-        cube = self._world.cube_position(self._world.scene.target)
+        cube = self._world.stage.cube_position(self._world.scene.target)
         goal = np.array([cube[0], cube[1], max(cube[2] - 0.002, GRASP_M)])
         wrong = mistake_m is not None
         if mistake_m is not None:
@@ -145,10 +145,10 @@ class PlaceExpert:
         yield self._straight(np.array([x_m, y_m, HOVER_M]), OPEN, heading)
 
     def _is_grasped(self) -> bool:
-        return self._world.is_grasped(self._world.scene.target, self._arm)
+        return self._world.stage.is_grasped(self._world.scene.target, self._arm)
 
     def _is_delivered(self) -> bool:
-        cube = self._world.cube_position(self._world.scene.target)
+        cube = self._world.stage.cube_position(self._world.scene.target)
         offset = cube[:2] - np.array(self._world.scene.plate)
         return bool(np.hypot(*offset) < PLATE_RADIUS_M and not self._is_grasped())
 
@@ -161,8 +161,8 @@ class PlaceExpert:
     def _cube_heading(self) -> float:
         """The cube's face direction that is nearest to the arm's own plane [rad]."""
         colour = self._world.scene.target
-        bearing = self._heading(self._world.cube_position(colour))
-        off = self._world.cube_yaw(colour) - bearing
+        bearing = self._heading(self._world.stage.cube_position(colour))
+        off = self._world.stage.cube_yaw(colour) - bearing
         return bearing + float((off + np.pi / 4) % (np.pi / 2) - np.pi / 4)
 
     def _solve(

@@ -11,8 +11,8 @@ from onestep_vla_ros.sim.tasks import COLOURS, PLATE_RADIUS_M, Scene
 
 HOLD_S = 0.25
 """How long a cube must rest released on the plate."""
-REST_SPEED = 0.05
-"""A cube slower than this [m/s, and a tenth of it in rad/s times 10] is at rest."""
+REST_SPEED_M_S, REST_SPEED_RAD_S = 0.05, 0.5
+"""A cube slower than both is at rest."""
 
 
 class PlaceJudge:
@@ -65,8 +65,8 @@ class PlaceJudge:
         velocity = data.qvel[self._dof[colour] : self._dof[colour] + 6]
         return bool(
             np.hypot(offset[0], offset[1]) < PLATE_RADIUS_M
-            and np.abs(velocity[:3]).max() < REST_SPEED
-            and np.abs(velocity[3:]).max() < 10.0 * REST_SPEED
+            and np.abs(velocity[:3]).max() < REST_SPEED_M_S
+            and np.abs(velocity[3:]).max() < REST_SPEED_RAD_S
         )
 
     def placed(self, data: mujoco.MjData) -> set[str]:

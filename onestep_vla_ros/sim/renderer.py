@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from types import TracebackType
+from typing import Protocol
 
 import mujoco
 import numpy as np
@@ -17,6 +21,13 @@ from onestep_vla_ros.core.errors import ConfigError
 
 APT_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6"
 _BACKENDS = ("mujoco.egl", "mujoco.egl.egl_ext", "mujoco.osmesa")
+
+
+class _Context(Protocol):
+    """What the three unrelated GLContext classes of mujoco have in common."""
+
+    def make_current(self) -> None: ...
+    def free(self) -> None: ...
 
 
 class Renderer:
@@ -31,6 +42,7 @@ class Renderer:
         self._thread = threading.get_ident()
         self._size = (int(model.vis.global_.offheight), int(model.vis.global_.offwidth))
         self._gl = _open_context(self._size[1], self._size[0])
+        atexit.register(_close_at_exit, weakref.ref(self))
         self._gl.make_current()
         self._scene = mujoco.MjvScene(model, maxgeom=400)
         for flag in (
@@ -115,7 +127,14 @@ class Renderer:
         self.close()
 
 
-def _open_context(width: int, height: int):  # noqa: ANN202 - three unrelated classes
+def _close_at_exit(reference: weakref.ref[Renderer]) -> None:
+    """Free a forgotten context while the interpreter still stands."""
+    renderer = reference()
+    if renderer is not None and renderer._thread == threading.get_ident():
+        renderer.close()
+
+
+def _open_context(width: int, height: int) -> _Context:
     """Return a GL context of EGL, else of OSMesa; of OSMesa alone when MUJOCO_GL says so."""
     reasons = []
     wanted = os.environ.get("MUJOCO_GL", "").lower()
@@ -132,7 +151,7 @@ def _open_context(width: int, height: int):  # noqa: ANN202 - three unrelated cl
     )
 
 
-def _context_class(backend: str):  # noqa: ANN202
+def _context_class(backend: str) -> Callable[[int, int], _Context]:
     """Import one back-end; PyOpenGL binds to the first it meets, so a failed one must go."""
     if os.environ.get("PYOPENGL_PLATFORM", backend) != backend:
         for name in [n for n in sys.modules if n.split(".")[0] == "OpenGL" or n in _BACKENDS]:

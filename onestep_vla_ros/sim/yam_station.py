@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import JointError, OneStepError
-from onestep_vla_ros.core.joints import ARMS, DOF
+from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.sim.place_judge import PlaceJudge
 from onestep_vla_ros.sim.renderer import Renderer
-from onestep_vla_ros.sim.station_model import GRIPPER_STROKE_M, PHYSICS_STEP_S
+from onestep_vla_ros.sim.stage import Stage
+from onestep_vla_ros.sim.station_model import PHYSICS_STEP_S
 from onestep_vla_ros.sim.tasks import CUBE_EDGE_M, PLATE_HEIGHT_M, Scene, build_model, draw_scene
 
 CAMERAS: tuple[CameraSpec, ...] = (
@@ -42,7 +43,7 @@ class YamStation:
         self.data = mujoco.MjData(self.model)
         self._renderer: Renderer | None = None
         self._judge = PlaceJudge(self.model)
-        self._read = _JointMap(self.model)
+        self.stage = Stage(self.model, self.data, self._judge)
         self.scene: Scene
         self.reset(0)
 
@@ -62,31 +63,14 @@ class YamStation:
         mujoco.mj_resetData(self.model, self.data)
         for colour, pose in self.scene.cubes.items():
             at = (pose.x_m, pose.y_m, CUBE_EDGE_M / 2)
-            self.place_cube(colour, at, pose.yaw_rad)
+            self.stage.place_cube(colour, at, pose.yaw_rad)
         self.data.mocap_pos[0] = [*self.scene.plate, PLATE_HEIGHT_M / 2]
-        self.set_arms(np.array(self.scene.start_q))
+        self.stage.set_arms(np.array(self.scene.start_q))
         self._judge.reset()
-
-    def set_arms(self, q: NDArray[np.float64]) -> None:
-        """Put the arms at rest at `q` (14,) at once: for starting an episode elsewhere."""
-        self._read.write(self.data, q)
-        mujoco.mj_forward(self.model, self.data)
-
-    def place_cube(self, colour: str, position: Sequence[float], yaw_rad: float = 0.0) -> None:
-        """Put a cube's centre at `position` (x, y, z) [m], at rest."""
-        joint = self.data.joint(f"cube_{colour}")
-        joint.qpos[:] = [*position, np.cos(yaw_rad / 2), 0.0, 0.0, np.sin(yaw_rad / 2)]
-        joint.qvel[:] = 0.0
-        mujoco.mj_forward(self.model, self.data)
-
-    def show(self, physics: NDArray[np.float64]) -> None:
-        """Pose everything as in generalised positions `physics` (nq,), to render the past."""
-        self.data.qpos[:] = physics
-        mujoco.mj_forward(self.model, self.data)
 
     def joint_state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured q and qd, each (14,) [rad, rad/s, gripper 0..1], without rendering."""
-        return self._read.read(self.data)
+        return self.stage.joints.read(self.data)
 
     def render(self, camera: CameraSpec) -> NDArray[np.uint8]:
         """One camera's image now, (height, width, 3) uint8 RGB, at the size `camera` asks for."""
@@ -128,7 +112,7 @@ class YamStation:
                 got=f"{duration_s} s",
                 allowed=f"k * {PHYSICS_STEP_S:.6f} s, k >= 1",
             )
-        self._read.command(self.data, command)
+        self.stage.joints.command(self.data, command)
         while steps > 0:
             mujoco.mj_step(self.model, self.data, nstep=min(steps, _JUDGE_STEPS))
             self._judge.update(self.data)
@@ -142,53 +126,8 @@ class YamStation:
         """Does a cube that was not asked for rest on the plate?"""
         return self._judge.wrong_object(self.data, self.scene)
 
-    def is_grasped(self, colour: str, arm: str) -> bool:
-        """Do both fingers of `arm` touch the cube now?"""
-        held_by = self._judge.touches(self.data)[1][colour]
-        return {(arm, 0), (arm, 1)} <= held_by
-
-    def cube_position(self, colour: str) -> NDArray[np.float64]:
-        """A cube's centre, (3,) [m], in the left base frame."""
-        return self.data.body(f"cube_{colour}").xpos.copy()
-
-    def cube_yaw(self, colour: str) -> float:
-        """A cube's heading [rad]; faces repeat every quarter turn."""
-        matrix = self.data.body(f"cube_{colour}").xmat
-        return float(np.arctan2(matrix[3], matrix[0]))
-
     def close(self) -> None:
         """Free the renderer, from the thread that rendered."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
-
-
-class _JointMap:
-    """Translates between the 14-D vector and MuJoCo's addresses."""
-
-    def __init__(self, model: mujoco.MjModel) -> None:
-        arms = [[model.joint(f"{arm}_joint{i}") for i in range(1, 9)] for arm in ARMS]
-        self._qpos = [np.array([j.qposadr[0] for j in joints]) for joints in arms]
-        self._dof = [np.array([j.dofadr[0] for j in joints]) for joints in arms]
-        names = [*(f"joint{i}" for i in range(1, 7)), "gripper"]
-        self._ctrl = np.array([model.actuator(f"{arm}_{n}").id for arm in ARMS for n in names])
-        self._range = model.actuator_ctrlrange[self._ctrl]
-
-    def read(self, data: mujoco.MjData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        q, qd = [], []
-        for qpos, dof in zip(self._qpos, self._dof, strict=True):
-            q += [data.qpos[qpos[:6]], [data.qpos[qpos[6:]].mean() / GRIPPER_STROKE_M]]
-            qd += [data.qvel[dof[:6]], [data.qvel[dof[6:]].mean() / GRIPPER_STROKE_M]]
-        return np.concatenate(q), np.concatenate(qd)
-
-    def write(self, data: mujoco.MjData, q: NDArray[np.float64]) -> None:
-        q = np.clip(q, self._range[:, 0], self._range[:, 1])
-        for i, (qpos, dof) in enumerate(zip(self._qpos, self._dof, strict=True)):
-            arm = q[7 * i : 7 * i + 7]
-            data.qpos[qpos[:6]] = arm[:6]
-            data.qpos[qpos[6:]] = arm[6] * GRIPPER_STROKE_M
-            data.qvel[dof] = 0.0
-        self.command(data, q)
-
-    def command(self, data: mujoco.MjData, q: NDArray[np.float64]) -> None:
-        data.ctrl[self._ctrl] = np.clip(q, self._range[:, 0], self._range[:, 1])

@@ -233,7 +233,7 @@ def _images(world: YamStation, demo: Demonstration, frames: np.ndarray) -> dict[
     """Render the recorded moments, (N, height, width, 3) uint8 a camera, at stored size."""
     native: dict[str, list[np.ndarray]] = {spec.name: [] for spec in world.cameras}
     for frame in frames:
-        world.show(demo.physics[frame])
+        world.stage.show(demo.physics[frame])
         for spec in world.cameras:
             native[spec.name].append(world.render(spec))
     return {

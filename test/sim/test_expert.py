@@ -68,7 +68,7 @@ def test_a_grasp_that_misses_is_noticed_and_tried_again(world):
 
 def test_a_cube_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
-    world.place_cube(world.scene.target, (0.75, -0.305, 0.02))
+    world.stage.place_cube(world.scene.target, (0.75, -0.305, 0.02))
     plan = _run(world, PlaceExpert(world))
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9

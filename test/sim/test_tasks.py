@@ -86,7 +86,7 @@ def test_an_untouched_scene_is_no_success(world, seed):
 
 def test_named_cube_resting_on_the_plate_is_success_after_a_moment(world):
     world.reset(0)
-    world.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M))
+    world.stage.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M))
     _wait(world, 0.1)
     assert not world.success()
     _wait(world, 0.4)
@@ -97,7 +97,7 @@ def test_named_cube_resting_on_the_plate_is_success_after_a_moment(world):
 def test_another_cube_on_the_plate_is_the_wrong_object(world):
     world.reset(0)
     other = next(colour for colour in COLOURS if colour != world.scene.target)
-    world.place_cube(other, (*world.scene.plate, ON_PLATE_M))
+    world.stage.place_cube(other, (*world.scene.plate, ON_PLATE_M))
     _wait(world)
     assert world.wrong_object()
     assert not world.success()
@@ -106,7 +106,7 @@ def test_another_cube_on_the_plate_is_the_wrong_object(world):
 def test_cube_hanging_over_the_rim_is_no_success(world):
     world.reset(0)
     x_m, y_m = world.scene.plate
-    world.place_cube(world.scene.target, (x_m, y_m + PLATE_RADIUS_M + 0.005, ON_PLATE_M))
+    world.stage.place_cube(world.scene.target, (x_m, y_m + PLATE_RADIUS_M + 0.005, ON_PLATE_M))
     _wait(world)
     assert not world.success()
 
@@ -114,17 +114,17 @@ def test_cube_hanging_over_the_rim_is_no_success(world):
 def test_cube_floating_above_the_plate_is_no_success(world):
     world.reset(0)
     for _ in range(50):
-        world.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M + 0.05))
+        world.stage.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M + 0.05))
         world.step(np.array(HOME_Q), 0.01)
         assert not world.success()
 
 
 def test_cube_taken_off_the_plate_again_is_no_success(world):
     world.reset(0)
-    world.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M))
+    world.stage.place_cube(world.scene.target, (*world.scene.plate, ON_PLATE_M))
     _wait(world)
     assert world.success()
-    world.place_cube(world.scene.target, (0.3, -0.1, CUBE_EDGE_M / 2))
+    world.stage.place_cube(world.scene.target, (0.3, -0.1, CUBE_EDGE_M / 2))
     _wait(world, 0.02)
     assert not world.success()
 
@@ -139,13 +139,13 @@ def test_cube_on_the_plate_but_still_held_is_no_success(world):
     arm = kinematics.inverse(point, tool_rotation(bearing, 0.52), np.array(HOME_Q[:6]))
     q = np.array(HOME_Q)
     q[begin : begin + 7] = [*arm, 0.6]
-    world.set_arms(q)
-    world.place_cube(scene.target, tuple(point), bearing)
+    world.stage.set_arms(q)
+    world.stage.place_cube(scene.target, tuple(point), bearing)
     q[begin + 6] = 0.15
     world.step(q, 1.5)
-    assert world.is_grasped(scene.target, scene.arm)
+    assert world.stage.is_grasped(scene.target, scene.arm)
     assert not world.success()
     q[begin + 6] = 0.85
     world.step(q, 1.5)
-    assert not world.is_grasped(scene.target, scene.arm)
+    assert not world.stage.is_grasped(scene.target, scene.arm)
     assert world.success()
