@@ -57,7 +57,7 @@ def write_demos(
     seed: int,
     *,
     jobs: int = 1,
-    frame_stride: int = 2,
+    frame_stride: int = 3,
     progress: bool = True,
 ) -> DemoSummary:
     """Write demonstrations of `task`; episodes that are there already are kept.
