@@ -13,7 +13,7 @@ from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.supervisor import Mode
-from onestep_vla_ros.core.verdict import Accepted
+from onestep_vla_ros.core.verdict import Rejected
 from onestep_vla_ros.sim.world import World
 
 Infer = Callable[[Observation], Chunk]
@@ -114,6 +114,6 @@ def run_episode(
 def _hand_over(bridge: Bridge, chunk: Chunk, now_s: float, episode: Episode) -> None:
     episode.chunks += 1
     verdict = bridge.on_chunk(chunk, now_s)
-    if not isinstance(verdict, Accepted):
+    if isinstance(verdict, Rejected):
         reason = verdict.reason.name.lower()
         episode.rejected[reason] = episode.rejected.get(reason, 0) + 1

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import JOINT_NAMES
+from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
 from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.report import percentiles_ms, wilson
@@ -131,7 +132,7 @@ def _open_runner(request: Evaluation) -> None:
     global _run
     torch.set_num_threads(1)
     world = YamStation(request.task)
-    config = BridgeConfig.from_mapping(read_parameters("bridge.yaml"))
+    config = from_mapping(BridgeConfig, read_parameters("bridge.yaml"), "config/bridge.yaml")
     make_infer = _expert(world) if request.policy == "expert" else _checkpoint(request, world)
     _run = lambda seed: run_episode(  # noqa: E731 - the closure is the runner
         world, make_infer(seed), config, seed, request.timing

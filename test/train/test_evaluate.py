@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.report import wilson
+from onestep_vla_ros.sim.rollout import Episode, Timing
+from onestep_vla_ros.train.evaluate import Evaluation, evaluate, figures
+
+
+def test_figures_count_successes_reasons_and_failed_seeds():
+    request = Evaluation(world="yam", task="place", policy="x", episodes=3)
+    red, blue = "put the red cube on the plate", "put the blue cube on the plate"
+    episodes = [
+        Episode(0, red, True, False, 5.0, 10, 500, 5, "", [0.01] * 10, {"late": 1}),
+        Episode(1, red, False, True, 15.0, 30, 1500, 0, "", [0.02] * 30, {"late": 2, "jump": 1}),
+        Episode(2, blue, True, False, 7.0, 20, 700, 0, "", [0.01] * 20, {}),
+    ]
+    result = figures(request, episodes)
+    assert result["success_rate"] == pytest.approx(2 / 3)
+    assert (result["successes"], result["episodes"], result["wrong_object"]) == (2, 3, 1)
+    assert result["interval"] == list(wilson(2, 3))
+    assert result["per_task"]["place"] == {"successes": 2, "episodes": 3}
+    assert result["per_task"][red] == {"successes": 1, "episodes": 2}
+    assert result["chunks"] == {"accepted": 56, "rejected": {"late": 3, "jump": 1}}
+    assert result["governor_active"] == pytest.approx(5 / 2700)
+    assert result["failed_seeds"] == [1]
+
+
+@pytest.mark.sim
+def test_two_processes_give_the_same_episodes_as_one():
+    short = Timing(timeout_s=1.0)
+    request = {"world": "yam", "task": "place", "policy": "expert", "episodes": 3, "seed": 20}
+    one = evaluate(Evaluation(**request, timing=short))[0]
+    two = evaluate(Evaluation(**request, timing=short, jobs=2))[0]
+    assert [(e.seed, e.instruction, e.chunks, e.time_s) for e in one] == [
+        (e.seed, e.instruction, e.chunks, e.time_s) for e in two
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"world": "moon"}, "moon"),
+        ({"episodes": 0}, "episodes"),
+        ({"jobs": -1}, "jobs"),
+        ({"policy": "expert", "steps": 1}, "expert"),
+    ],
+)
+def test_a_request_that_cannot_be_run_is_refused_before_anything_starts(change, named):
+    with pytest.raises(ConfigError, match=named):
+        Evaluation(**({"world": "yam", "task": "place", "policy": "x"} | change))
