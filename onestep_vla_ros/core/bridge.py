@@ -131,7 +131,6 @@ class Bridge:
         verdict = self._supervisor.enable()
         if verdict.is_accepted:
             self._governor.reset(self._watch.q)
-            self._watch.close_gap()
             self._let_go("no chunk yet")
             self._enabled_s, self._last = now_s, None
         return verdict
@@ -275,6 +274,5 @@ class Bridge:
             self._watch.forget()
             self._gate.forget()
             self._let_go("no chunk yet")
-            self._enabled_s = min(self._enabled_s, now_s)
             self._origin_s, self._periods = now_s - self._config.control_period_s, 0
         self._now_s = now_s

@@ -80,7 +80,7 @@ class Governor:
         """
         wanted, is_limited = self._wanted(reference)
         stop = Stop(wanted, self._acceleration, self._jerk)
-        is_feasible = self._is_feasible(wanted, stop)
+        is_feasible = self._is_feasible(stop)
         if is_feasible.all():
             self._set(wanted, stop)
             return is_limited
@@ -109,19 +109,17 @@ class Governor:
         shares: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         states = fallback[:, None] + shares * step[:, None]  # (3, S, J)
-        is_feasible = self._is_feasible(states, Stop(states, self._acceleration, self._jerk))
+        is_feasible = self._is_feasible(Stop(states, self._acceleration, self._jerk))
         first = is_feasible.argmax(axis=0)
         joints = np.arange(shares.shape[1])
         found: NDArray[np.float64] = shares[first, joints] * is_feasible[first, joints]
         return found
 
-    def _is_feasible(self, state: NDArray[np.float64], stop: Stop) -> NDArray[np.bool_]:
+    def _is_feasible(self, stop: Stop) -> NDArray[np.bool_]:
+        """Return where a stop keeps V and the positions; A and J hold by construction."""
         low, high = stop.range()
         fits: NDArray[np.bool_] = (
-            (np.abs(state[2]) <= self._acceleration)
-            & (stop.peak_velocity <= self._velocity)
-            & (low >= self._low)
-            & (high <= self._high)
+            (stop.peak_velocity <= self._velocity) & (low >= self._low) & (high <= self._high)
         )
         return fits
 

@@ -35,10 +35,6 @@ class JointStateWatch:
         """Is the newest state one that several in a row jumped to?"""
         self._apart_since_s: float | None = None
 
-    def close_gap(self) -> None:
-        """Start over with the tracking error: the command now begins at the measured state."""
-        self._apart_since_s = None
-
     def age_s(self, now_s: float) -> float:
         """Return how old the newest good state is; inf before the first [s]."""
         return now_s - self.stamp_s

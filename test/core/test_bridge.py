@@ -166,6 +166,16 @@ def test_plan_ends_at_rest_and_holds_when_the_policy_dies(rig, check_wire):
     check_wire(rig.commands, rig.config)
 
 
+def test_short_chunk_runs_out_at_rest_on_its_last_waypoint(rig):
+    rig.enable()
+    chunk = Chunk(rig.wave(rig.now, points=5), rig.now, 0.04)
+    assert rig.bridge.on_chunk(chunk, rig.now).is_accepted
+    rig.tick(45)
+    assert rig.commands[-1].mode is Mode.HOLD
+    assert "has run out" in rig.commands[-1].reason
+    assert rig.q == pytest.approx(chunk.q[-1], abs=1e-3)
+
+
 def test_plan_on_an_old_observation_is_let_go(bridge_config, home):
     rig = Rig(replace(bridge_config, max_plan_age_s=0.3), home)
     rig.enable()
@@ -419,10 +429,15 @@ def test_clock_that_goes_back_stops_and_faults_and_never_disarms(rig, check_wire
 
 
 def test_clock_that_goes_back_while_idle_is_no_fault(rig):
-    rig.tick(100)
+    rig.enable()
+    rig.run()
+    rig.bridge.disable(rig.now)
+    assert rig.tick(100).mode is Mode.IDLE
     rig.tick_count = 0
     assert rig.tick().mode is Mode.IDLE
     assert rig.enable().mode is Mode.HOLD
+    rig.home = rig.q - 0.2 * np.sin(2.0 * rig.now)
+    rig.run()  # stamps of the old clock are forgotten
 
 
 def test_tick_that_comes_too_early_repeats_the_command(rig):

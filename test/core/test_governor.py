@@ -126,6 +126,18 @@ def test_position_limit_is_approached_and_not_crossed():
     assert (governor.state[0] <= one).all()
 
 
+def test_velocity_limit_is_held_without_chatter():
+    one = np.ones(2)
+    governor = Governor(Limits(-99 * one, 99 * one, 2 * one, 10 * one, 500 * one), TC)
+    governor.reset(0 * one)
+    v = []
+    for tick in range(200):
+        governor.step(np.stack([5 * tick * TC * one, 5 * one, 30 * one]))
+        v.append(governor.state[1, 0])
+    assert 1.97 < min(v[60:]) <= max(v) <= 2.0
+    assert np.ptp(v[100:]) < 5e-3
+
+
 def test_braking_ends_exactly_at_rest_within_the_stop_time():
     one = np.ones(3)
     limits = Limits(-9 * one, 9 * one, 2 * one, 10 * one, 500 * one)
