@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -124,40 +125,43 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     required = (WEIGHTS, CONFIG, CONTRACT, STATS, f"{TOKENIZER}/tokenizer.json")
     faults = verify_files(folder, required)
-    documents = {name: _document(folder / name, faults) for name in (CONFIG, CONTRACT, STATS)}
-    config = _config(documents[CONFIG], faults)
-    contract, problems = Contract.from_json(documents[CONTRACT])
-    faults += problems if documents[CONTRACT] else []
-    normalizer = None
-    if config is not None:
-        normalizer, problems = Normalizer.from_json(
-            documents[STATS], config.head.horizon, config.head.dof
-        )
-        faults += problems if documents[STATS] else []
-        if contract is not None:
-            faults += _contradictions(config, contract)
-        faults += weight_faults(folder / WEIGHTS, _shapes(config))
+    data, config, contract, normalizer = _documents(folder, faults)
     raise_all(CheckpointError, f"checkpoint {folder}", faults, DO)
     tensors = safetensors.torch.load_file(folder / WEIGHTS)
     bad = [k for k, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
     faults = [f"{WEIGHTS}: {name} holds NaN or infinity" for name in bad]
     tokenizer = _tokenizer(folder, config, faults)
-    decoding = _decoding(documents[CONFIG], faults)
+    decoding = _decoding(data, faults)
     raise_all(CheckpointError, f"checkpoint {folder}", faults, DO)
     model = OneStepModel(config)
     model.load_state_dict(tensors)
-    return Checkpoint(
-        model.eval().requires_grad_(False),
-        contract,
-        normalizer,
-        tokenizer,
-        decoding,
-        documents[CONFIG].get("training", {}),
-        documents[CONFIG].get("held_out", {}),
-    )
+    model.eval().requires_grad_(False)
+    facts = (data.get("training", {}), data.get("held_out", {}))
+    return Checkpoint(model, contract, normalizer, tokenizer, decoding, *facts)
 
 
-def _document(path: Path, faults: list[str]) -> dict[str, object]:
+def _documents(
+    folder: Path, faults: list[str]
+) -> tuple[dict[str, Any], ModelConfig, Contract, Normalizer]:
+    """Return config.json, the architecture, the contract and the statistics.
+
+    What cannot be read is None, and then `faults` is not empty.
+    """
+    data, promise, stats = (_document(folder / n, faults) for n in (CONFIG, CONTRACT, STATS))
+    config = _config(data, faults)
+    contract, problems = Contract.from_json(promise)
+    faults += problems if promise else []
+    normalizer = None
+    if config is not None:
+        head = config.head
+        normalizer, problems = Normalizer.from_json(stats, head.horizon, head.dof)
+        faults += problems if stats else []
+        faults += _contradictions(config, contract) if contract is not None else []
+        faults += weight_faults(folder / WEIGHTS, _shapes(config))
+    return data, config, contract, normalizer  # type: ignore[return-value]
+
+
+def _document(path: Path, faults: list[str]) -> dict[str, Any]:
     """Return the JSON mapping in `path`, or {} with a fault (a missing file has one already)."""
     if not path.is_file():
         return {}

@@ -89,6 +89,16 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
     _open_folder(config, out, resume)
     open_dataset(data, horizon_of(config))  # faults and cache before any process starts
     threads = torch.get_num_threads()
+    try:
+        with _helpers(config, data, out) as store, _process_group(config, 0, store):
+            return _run(config, data, out, 0)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _helpers(config: TrainConfig, data: Path, out: Path) -> Iterator[str]:
+    """Start the other processes and yield the file they meet at; none outlives the block."""
     folder = tempfile.mkdtemp(prefix="onestep-train-")
     store = str(Path(folder) / "store")
     context = multiprocessing.get_context("spawn")
@@ -99,9 +109,8 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
     for helper in helpers:
         helper.start()
     try:
-        with _process_group(config, 0, store):
-            return _run(config, data, out, 0)
-    except (RuntimeError, dist.DistBackendError) as error:
+        yield store
+    except RuntimeError as error:
         if any(helper.exitcode for helper in helpers):
             raise OneStepError(
                 "a training process ended", got=str(error), do="run again to go on"
@@ -113,7 +122,6 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
             if helper.is_alive():
                 helper.kill()
         shutil.rmtree(folder, ignore_errors=True)
-        torch.set_num_threads(threads)
 
 
 def _open_folder(config: TrainConfig, out: Path, resume: bool) -> None:

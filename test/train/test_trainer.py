@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import yaml
+from tiny_demos import make_config
+
+from onestep_vla_ros.core.errors import CheckpointError, ConfigError, DatasetError
+from onestep_vla_ros.core.observation import Observation
+from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.policy.policy import load_policy
+from onestep_vla_ros.train.train_config import TrainConfig
+from onestep_vla_ros.train.trainer import export, load_train_config, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _weights(out):
+    return safetensors.torch.load_file(out / "checkpoint" / "model.safetensors")
+
+
+def _same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_it_learns_a_tiny_set_and_ships_the_table(demos, tmp_path):
+    config = make_config(max_steps=250, batch=16, colour_jitter=0.05)
+    result = train(config, demos, tmp_path / "out")
+    rows = {(row["steps"], row["noise"]): row for row in result.rows}
+    assert result.is_finished
+    assert set(rows) == {(k, n) for k in (1, 2, 5, 10) for n in ("zero", "sampled")}
+    policy = load_policy(tmp_path / "out" / "checkpoint")
+    assert policy.checkpoint.held_out["rows"] == list(result.rows)
+    assert policy.checkpoint.held_out["is_held_out"] is True
+    log = (tmp_path / "out" / "log.csv").read_text().splitlines()
+    first, last = (float(line.split(",")[2]) for line in (log[1], log[-1]))
+    assert last < 0.5 * first
+    assert (tmp_path / "out" / "loss.png").stat().st_size > 1000
+    assert _error(policy, demos) < 0.06  # the square lies anywhere in 0.1 .. 0.9
+
+
+def _error(policy, demos):
+    """Return the mean error of chunks on training pictures, drawn again at native size."""
+    errors = []
+    for index in range(10):
+        with np.load(demos / f"episode_{index:06d}.npz") as data:
+            images = {
+                c: np.repeat(np.repeat(data[c][4], 2, 0), 2, 1) for c in ("top", "left_wrist")
+            }
+            obs = Observation(
+                images,
+                dict.fromkeys(images, 0.0),
+                data["q"][4],
+                np.zeros(14),
+                0.0,
+                str(data["instruction"]),
+            )
+            truth = data["plan"][data["frame"][4] + 1 :][:6]
+        errors.append(np.abs(policy.infer(obs).q - truth).mean())
+    return np.mean(errors)
+
+
+def test_interrupted_run_ends_with_the_same_bits(demos, tmp_path):
+    config = make_config(shift_px=2, colour_jitter=0.1)
+    train(config, demos, tmp_path / "whole")
+    train(dataclasses.replace(config, max_steps=12, save_every=5), demos, tmp_path / "parts")
+    os.remove(tmp_path / "parts" / "state.safetensors")
+    _stop_after(5, config, demos, tmp_path / "cut")
+    result = train(config, demos, tmp_path / "cut")
+    assert result.step == 12
+    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "cut"))
+    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+
+
+def _stop_after(steps, config, demos, out):
+    """Train in this process and send it SIGTERM once the state of `steps` is on disk."""
+    from onestep_vla_ros.train.learner import Learner
+
+    plain = Learner.update
+
+    def update(self, *arguments):
+        if self.step == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(self, *arguments)
+
+    Learner.update = update
+    try:
+        result = train(config, demos, out)
+    finally:
+        Learner.update = plain
+    assert not result.is_finished
+    assert steps <= result.step < config.max_steps
+    assert not (out / "checkpoint").exists()
+
+
+def test_two_processes_share_the_work_and_finish(demos, tmp_path):
+    result = train(make_config(processes=2, max_steps=6), demos, tmp_path / "out")
+    assert result.is_finished
+    assert result.step == 6
+    load_policy(tmp_path / "out" / "checkpoint")
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {test!r})
+from tiny_demos import make_config
+from onestep_vla_ros.train.trainer import train
+if __name__ == "__main__":
+    config = make_config(processes=2, max_steps=100000, save_every=1)
+    result = train(config, Path({demos!r}), Path({out!r}))
+    sys.exit(7 if not result.is_finished else 0)
+"""
+
+
+def test_sigterm_ends_both_processes_with_a_state_to_go_on_from(demos, tmp_path):
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text(
+        _SCRIPT.format(test=str(Path(__file__).parent), demos=str(demos), out=str(out))
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, script], env=environment)
+    limit = time.monotonic() + 120
+    while not (out / "state.safetensors").is_file() and time.monotonic() < limit:
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 7
+    rows = export(make_config(processes=2), demos, out)
+    assert len(rows) == 8
+
+
+def test_time_budget_ends_a_run_and_its_cosine(demos, tmp_path):
+    config = make_config(max_steps=10**6, max_minutes=0.02, validate_every=10**6)
+    result = train(config, demos, tmp_path / "out")
+    assert result.is_finished
+    assert result.elapsed_s >= 1.2
+    rate = float((tmp_path / "out" / "log.csv").read_text().splitlines()[-1].split(",")[5])
+    assert rate < 0.1 * config.learning_rate
+
+
+def test_resuming_another_run_is_refused_with_what_differs(demos, tmp_path):
+    train(make_config(), demos, tmp_path / "out")
+    other = make_config(alpha=1.0, seed=9)
+    with pytest.raises(ConfigError, match=r"(?s)alpha: 4.0, now 1.0.*seed: 0, now 9"):
+        train(other, demos, tmp_path / "out")
+    train(other, demos, tmp_path / "out", resume=False)
+
+
+def test_damaged_state_is_one_clear_error(demos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "state.safetensors").write_bytes(b"\x80\x04garbage")
+    with pytest.raises(CheckpointError, match="state.safetensors is damaged"):
+        train(make_config(), demos, tmp_path / "out")
+
+
+def test_missing_demonstrations_are_refused_before_any_process(tmp_path):
+    with pytest.raises(DatasetError, match="missing"):
+        train(make_config(processes=2), tmp_path / "none", tmp_path / "out")
+
+
+def test_shipped_configuration_is_valid():
+    config = load_train_config(ROOT / "config" / "train_nano_place.yaml")
+    assert config.encoder["kind"] == "nano"
+
+
+def test_every_fault_of_a_configuration_is_listed(tmp_path):
+    values = yaml.safe_load((ROOT / "config" / "train_nano_place.yaml").read_text())
+    values |= {"alpha": 0.5, "precision": "int3", "batch": 7, "pretrained_backbone": "x"}
+    del values["ema"]
+    values["emma"] = 0.9
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError) as caught:
+        load_train_config(tmp_path / "bad.yaml")
+    for part in ("6 faults", "alpha", "int3", "batch", "pretrained_backbone", "ema", "emma"):
+        assert part in str(caught.value)
+
+
+def test_configuration_survives_its_own_json():
+    config = make_config()
+    assert from_mapping(TrainConfig, dataclasses.asdict(config)) == config
