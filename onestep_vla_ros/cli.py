@@ -152,7 +152,7 @@ def _add_eval(sub: argparse.ArgumentParser) -> None:
 
 
 def _run_eval(options: argparse.Namespace) -> int:
-    """Measure closed-loop success in-process, in lockstep, with its 95 % interval."""
+    """Measure closed-loop success in-process, in lockstep, with its Wilson interval."""
     from onestep_vla_ros.report import write_json
     from onestep_vla_ros.sim.rollout import Timing
     from onestep_vla_ros.train.evaluate import Evaluation, evaluate
