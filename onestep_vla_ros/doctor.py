@@ -215,7 +215,7 @@ def _checkpoint() -> Finding:
     try:
         policy = load_policy(folder)
     except OneStepError as error:
-        return Finding(FAIL, str(error), "git checkout -- resource/nano_place, then install again")
+        return Finding(FAIL, f"{error.what}; got: {error.got}", error.do or "make setup")
     cameras = ", ".join(camera.name for camera in policy.contract.cameras)
     return Finding(OK, f"{folder.name}: hashes, shapes and contract are whole; cameras {cameras}")
 
