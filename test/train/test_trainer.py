@@ -12,12 +12,14 @@ import pytest
 import safetensors.torch
 import torch
 import yaml
-from tiny_demos import make_config
+from tiny_demos import make_config, write_episode, write_meta
+from transformers import PaliGemmaConfig, PaliGemmaModel
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, DatasetError
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.policy.policy import load_policy
+from onestep_vla_ros.policy.tokenizer import train_tokenizer
 from onestep_vla_ros.train.train_config import TrainConfig
 from onestep_vla_ros.train.trainer import export, load_train_config, train
 
@@ -113,7 +115,8 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {test!r})
-from tiny_demos import make_config
+from tiny_demos import make_config, write_episode, write_meta
+from transformers import PaliGemmaConfig, PaliGemmaModel
 from onestep_vla_ros.train.trainer import train
 if __name__ == "__main__":
     config = make_config(processes=2, max_steps=100000, save_every=1)
@@ -137,6 +140,55 @@ def test_sigterm_ends_both_processes_with_a_state_to_go_on_from(demos, tmp_path)
     assert process.wait(60) == 7
     rows = export(make_config(processes=2), demos, out)
     assert len(rows) == 8
+
+
+_PALIGEMMA = {
+    "image_token_index": 300,
+    "projection_dim": 32,
+    "text_config": {
+        "model_type": "gemma",
+        "vocab_size": 301,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+    },
+    "vision_config": {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 24,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "patch_size": 8,
+        "image_size": 32,
+        "projection_dim": 32,
+    },
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_local_backbone_trains_and_ships_through_the_same_path(tmp_path, precision):
+    backbone, demos = tmp_path / "backbone", tmp_path / "demos"
+    PaliGemmaModel(PaliGemmaConfig.from_dict(_PALIGEMMA)).save_pretrained(backbone)
+    train_tokenizer(["go to the red square"], 290).save_pretrained(backbone)
+    demos.mkdir()
+    sizes = {"top": (32, 32), "left_wrist": (32, 32)}
+    write_meta(demos, sizes)
+    for index in range(4):
+        write_episode(demos, index, sizes)
+    config = make_config(
+        encoder={"kind": "vlm", "dtype": "float32", "max_tokens": 24, "model": _PALIGEMMA},
+        pretrained_backbone=str(backbone),
+        backbone_rate_ratio=0.1,
+        precision=precision,
+        max_steps=3,
+    )
+    assert train(config, demos, tmp_path / "out").is_finished
+    policy = load_policy(tmp_path / "out" / "checkpoint")
+    assert policy.checkpoint.model.config.kind == "vlm"
+    policy.warm_up()
 
 
 def test_time_budget_ends_a_run_and_its_cosine(demos, tmp_path):

@@ -14,7 +14,7 @@ SIZES = {"top": (24, 32), "left_wrist": (16, 16)}
 FRAMES = 12
 
 
-def write_episode(folder, index, **changes):
+def write_episode(folder, index, sizes=SIZES, **changes):
     rng = np.random.default_rng(index)
     x = rng.uniform(0.1, 0.9)
     steps = np.linspace(0.0, 1.0, 40)[:, None]
@@ -30,7 +30,7 @@ def write_episode(folder, index, **changes):
         "seed": np.array(index),
         "success": np.array(True),
     }
-    for name, (height, width) in SIZES.items():
+    for name, (height, width) in sizes.items():
         images = np.full((FRAMES, height, width, 3), 40, np.uint8)
         column = int(x * (width - 4))
         images[:, height // 2 : height // 2 + 4, column : column + 4] = 230
@@ -41,14 +41,14 @@ def write_episode(folder, index, **changes):
     )
 
 
-def write_meta(folder, **changes):
+def write_meta(folder, sizes=SIZES, **changes):
     meta = {
         "format": "onestep-vla-demos/0",
         "task": "square",
         "joint_names": list(JOINT_NAMES),
         "period_s": 0.04,
         "cameras": {
-            name: {"native": [2 * h, 2 * w], "stored": [h, w]} for name, (h, w) in SIZES.items()
+            name: {"native": [2 * h, 2 * w], "stored": [h, w]} for name, (h, w) in sizes.items()
         },
         "state": "measured",
         "expert": "synthetic",
