@@ -21,15 +21,16 @@ exec "$(dirname "$(readlink -f "$0")")/../../bin/{name}" "$@"
 
 def data_files() -> list[tuple[str, list[str]]]:
     """Return (folder under the prefix, files) for everything that is not Python."""
+    marker = f"resource/{PACKAGE}"  # in one place only: colcon-ros looks a source up once
     found = {
-        "share/ament_index/resource_index/packages": [f"resource/{PACKAGE}"],
+        "share/ament_index/resource_index/packages": [marker],
         SHARE: ["package.xml", "LICENSE", "packages.apt"],
     }
     for top in ("launch", "config", "urdf", "resource"):
         for path in sorted((HERE / top).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                name = path.relative_to(HERE)
-                found.setdefault(f"{SHARE}/{name.parent.as_posix()}", []).append(name.as_posix())
+            name = path.relative_to(HERE).as_posix()
+            if path.is_file() and "__pycache__" not in path.parts and name != marker:
+                found.setdefault(f"{SHARE}/{Path(name).parent.as_posix()}", []).append(name)
     if "bdist_wheel" in sys.argv:
         found[f"lib/{PACKAGE}"] = write_shims()
     return list(found.items())
