@@ -67,7 +67,7 @@ GRAPH = {name_of(path): ours(path) for path in SOURCES}
 
 def is_ros(module: str) -> bool:
     top = module.split(".")[0]
-    return top in ROS or top.endswith(("_msgs", "_srvs")) or top.startswith("launch")
+    return top in ROS or top.endswith(("_msgs", "_srvs"))
 
 
 def test_arrows_point_down_only():
