@@ -255,7 +255,7 @@ class SimNodeConfig:
         high=5.0,
     )
     lockstep_timeout_s: float = param(
-        "Lockstep: wall time without the awaited message that ends the node; typical 20",
+        "Lockstep: wall time without the awaited message that ends the node; typical 60",
         unit="s",
         low=0.1,
         high=600.0,
@@ -289,7 +289,7 @@ class ConductorConfig:
         high=600.0,
     )
     startup_timeout_s: float = param(
-        "Wall time for simulator, bridge and policy to report; typical 120",
+        "Wall time for simulator, bridge and policy to report; typical 300",
         unit="s",
         low=1.0,
         high=3600.0,

@@ -6,11 +6,9 @@ from __future__ import annotations
 import math
 import sys
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -28,7 +26,8 @@ from onestep_vla_ros.core.ledger import LedgerSummary, Percentiles
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 from onestep_vla_ros.nodes.clock import NodeClock
-from onestep_vla_ros.nodes.executor import make_executor
+from onestep_vla_ros.nodes.entry import run_node
+from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.messages import (
     joint_state_to_arrays,
     knots_to_trajectory,
@@ -236,21 +235,18 @@ def _reason(verdict: Verdict) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bridge until shutdown; 1 when its parameters cannot be used."""
-    rclpy.init(args=arguments)
+    return run_node("bridge_node", arguments, _run)
+
+
+def _run() -> int:
     node = Node("bridge")
     executor = make_executor()
     executor.add_node(node)
     try:
         BridgeCarrier(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except OneStepError as error:
-        print(f"bridge_node: {error}", file=sys.stderr)
-        return 1
+        spin(executor)
     finally:
         node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 

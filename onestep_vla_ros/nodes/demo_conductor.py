@@ -16,9 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
@@ -26,6 +24,7 @@ from std_srvs.srv import SetBool, Trigger
 from onestep_vla_ros.core.config import ConductorConfig
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.supervisor import Mode
+from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED
@@ -36,6 +35,8 @@ _CALL_TIMEOUT_S = 15.0
 _SILENCE_S = 60.0
 _PROGRESS_S = 0.2
 _TRIES = 50
+_SETTLE_S = 0.1
+"""A reset moves the arms in no time, which is a jump to a bridge: enable after it [s]."""
 
 
 class ConductorError(OneStepError):
@@ -97,12 +98,11 @@ class Conductor:
         Raises:
             ConductorError: A node did not come up, fell silent or refused.
         """
-        missing = {"sim": self._sim, "bridge": self._bridge, "policy": self._policy}
         started = time.monotonic()
         self._wait(
-            lambda: all(missing.values()),
+            lambda: not self._silent(),
             self.config.startup_timeout_s,
-            lambda: f"no report from {[n for n, seen in missing.items() if not seen]}",
+            lambda: f"no report from {self._silent()}",
         )
         startup_s = time.monotonic() - started
         for _ in range(self.config.episodes):
@@ -117,16 +117,16 @@ class Conductor:
         }
         _replace(self.folder / "episodes.json", summary)
 
-    def close(self) -> None:
-        """Stop spinning."""
-        self._executor.remove_node(self._node)
+    def _silent(self) -> list[str]:
+        heard = {"sim": self._sim, "bridge": self._bridge, "policy": self._policy}
+        return [name for name, values in heard.items() if not values]
 
     def _run_episode(self) -> EpisodeResult:
         self._call(self._reset_bridge, Trigger.Request())
         answer = self._call(self._reset_sim, Trigger.Request())
         number = len(self._episodes) + 1
         self._wait(
-            lambda: int(self._sim.get("episode", 0)) == number,
+            lambda: self._is_settled(number),
             _CALL_TIMEOUT_S,
             lambda: f"sim/reset answered {answer.message!r} but the episode did not start",
         )
@@ -149,6 +149,11 @@ class Conductor:
             lambda: "the bridge did not come to rest after bridge/enable false",
         )
         return result
+
+    def _is_settled(self, number: int) -> bool:
+        """Has episode `number` run long enough that no node still sees the last one's pose?"""
+        is_there = int(self._sim.get("episode", 0)) == number
+        return is_there and float(self._sim["episode_time_s"]) >= _SETTLE_S
 
     def _is_over(self) -> bool:
         is_done = self._sim["success"] == "True" or self._mode is Mode.FAULT
@@ -247,18 +252,15 @@ def _replace(path: Path, data: object) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Conduct the demo; 1 when the graph did not play along."""
-    rclpy.init(args=arguments)
+    return run_node("demo_conductor", arguments, _run)
+
+
+def _run() -> int:
     node = Node("conductor")
     try:
         Conductor(node).run()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except (OneStepError, OSError) as error:
-        print(f"demo_conductor: {error}", file=sys.stderr)
-        return 1
     finally:
         node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 

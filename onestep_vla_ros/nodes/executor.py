@@ -5,14 +5,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.executors import SingleThreadedExecutor
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 try:
     from rclpy.experimental import EventsExecutor
 except ImportError:  # an rclpy without it: less punctual timers, everything else is the same
     EventsExecutor = None
 
+_WAKE_S = 0.5
+
 
 def make_executor() -> Any:  # noqa: ANN401 - the two executors share no typed base
     """Return a single-threaded executor, event-driven where this rclpy has one."""
     return SingleThreadedExecutor() if EventsExecutor is None else EventsExecutor()
+
+
+def spin(executor: Any) -> None:  # noqa: ANN401 - see make_executor
+    """Spin until shutdown.
+
+    Callback by callback: `EventsExecutor.spin()` of rclpy 7.1.6 never gives up the
+    interpreter's lock, so no other thread of the process would run.
+    """
+    try:
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=_WAKE_S)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return

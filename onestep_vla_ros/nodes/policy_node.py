@@ -12,7 +12,6 @@ import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
@@ -23,7 +22,8 @@ from onestep_vla_ros.core.config import PolicyNodeConfig
 from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError, OneStepError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.files import share_dir
-from onestep_vla_ros.nodes.executor import make_executor
+from onestep_vla_ros.nodes.entry import run_node
+from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.messages import (
     chunk_to_trajectory,
     compressed_to_rgb,
@@ -244,7 +244,10 @@ def _load(config: PolicyNodeConfig) -> OneStepPolicy:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the policy until shutdown; 1 when it cannot be configured or inference gave up."""
-    rclpy.init(args=arguments)
+    return run_node("policy_node", arguments, _run)
+
+
+def _run() -> int:
     node = PolicyNode()
     executor = make_executor()
     executor.add_node(node)
@@ -254,13 +257,10 @@ def main(arguments: list[str] | None = None) -> int:
             if not node.failure:
                 node.trigger_activate()
         if not node.failure:
-            executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+            spin(executor)
     finally:
         node.close()
         node.destroy_node()
-        rclpy.try_shutdown()
     if node.failure:
         print(f"policy_node: {node.failure}", file=sys.stderr)
     return 1 if node.failure else 0

@@ -18,19 +18,18 @@ from typing import IO
 
 import cv2
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.config import RecorderConfig
-from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError, OneStepError
+from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError
 from onestep_vla_ros.core.joints import ARMS
 from onestep_vla_ros.core.observation import CameraSpec
-from onestep_vla_ros.nodes.executor import make_executor
+from onestep_vla_ros.nodes.entry import run_node
+from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.messages import image_to_rgb, joint_state_to_arrays, to_seconds
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR
@@ -169,24 +168,21 @@ def _short(values: object) -> list[float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Record until shutdown; 1 when it cannot start or the disk fails."""
-    rclpy.init(args=arguments)
+    return run_node("recorder_node", arguments, _run)
+
+
+def _run() -> int:
     node = Node("recorder")
     executor = make_executor()
     executor.add_node(node)
     recorder: Recorder | None = None
     try:
         recorder = Recorder(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except (OneStepError, OSError) as error:
-        print(f"recorder_node: {error}", file=sys.stderr)
-        return 1
+        spin(executor)
     finally:
         if recorder is not None:
             recorder.close()
         node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every node's process begins and ends: no traceback for a fault that a user can mend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
+
+from onestep_vla_ros.core.errors import OneStepError
+
+RCLError: type[Exception] = rclpy_implementation.RCLError
+
+
+def run_node(name: str, arguments: list[str] | None, body: Callable[[], int]) -> int:
+    """Start rclpy, run `body`, shut down; return the exit status.
+
+    Args:
+        name: The executable, for messages.
+        arguments: Command line with `--ros-args`; None takes the process's own.
+        body: Builds the node, spins it, destroys it; returns 0 when all went well.
+
+    Returns:
+        What `body` returns; 0 after a signal; 1 after an error that names its cause on stderr.
+    """
+    rclpy.init(args=arguments)
+    try:
+        return body()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except RCLError:
+        if rclpy.ok():
+            raise
+        return 0  # a signal shut the context down while something was being published
+    except (OneStepError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        rclpy.try_shutdown()
