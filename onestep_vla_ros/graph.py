@@ -53,6 +53,7 @@ class Node:
         remaps: (from, to) names.
         arguments: Plain command-line arguments.
         is_required: The graph ends when this process ends.
+        is_renamed: Give the process `name`; a spawner names itself after its controller.
     """
 
     executable: str
@@ -63,6 +64,7 @@ class Node:
     remaps: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     is_required: bool = True
+    is_renamed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,14 @@ def _demo_nodes(arguments: Arguments) -> tuple[Node, ...]:
 
 
 def _robot_nodes(arguments: Arguments) -> tuple[Node, ...]:
-    description = Xacro("bimanual_yam.urdf.xacro", (("hardware", arguments["hardware"]),))
+    if arguments["hardware"] == "real" and not arguments["plugin"]:
+        raise ConfigError(
+            "argument 'plugin' is missing",
+            got="hardware:=real",
+            do="add plugin:=CLASS, the ros2_control plugin of your YAM driver",
+        )
+    mappings = tuple((name, arguments[name]) for name in ("hardware", "plugin") if arguments[name])
+    description = Xacro("bimanual_yam.urdf.xacro", mappings)
     manager = Node(
         "ros2_control_node", "controller_manager", "controller_manager", ("controllers.yaml",)
     )
@@ -216,6 +225,7 @@ def _robot_nodes(arguments: Arguments) -> tuple[Node, ...]:
             "controller_manager",
             arguments=(controller,),
             is_required=False,
+            is_renamed=False,
         )
         for controller in (
             "joint_state_broadcaster",
@@ -289,9 +299,10 @@ GRAPHS: tuple[Graph, ...] = (
             Argument(
                 "hardware",
                 "mock",
-                "mock: ros2_control's mock components; nothing moves",
-                ("mock",),
+                "mock: ros2_control's mock components, nothing moves; real: your driver's plugin",
+                ("mock", "real"),
             ),
+            Argument("plugin", "", "Class of the ros2_control plugin of your YAM driver"),
             *_POLICY_ARGUMENTS,
         ),
         _robot_nodes,

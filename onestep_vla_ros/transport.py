@@ -6,8 +6,10 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Fast DDS keeps its segmen
 _DOMAINS = range(1, 101)  # above 101 the ports meet Linux's ephemeral range
 _LOCK_ENDINGS = ("_el", "_sl")
 _PREFIXES = ("fastrtps_", "fastdds_")
+_MAPPED = re.compile(rf"{SHARED_MEMORY}/(\S+)")
+_SECOND_LOOK_S = 0.1
 
 
 def environment() -> dict[str, str]:
@@ -57,29 +61,52 @@ def free_domain() -> Iterator[int]:
 
 
 def clean_shared_memory() -> list[str]:
-    """Remove this user's Fast DDS segments whose owner process is dead; return their names.
+    """Remove this user's Fast DDS segments that no living process uses; return their names.
 
     Fast DDS holds a file lock on `<segment>_el` (or `_sl`) as long as the owner lives, and the
-    kernel drops it when it dies: a segment whose locks can all be taken belongs to nobody.
-    Segments in use, of whatever graph, are never touched.
+    kernel drops it when it dies; a port that was only written to has no lock. So a segment is
+    nobody's when its locks can be taken and no process has it mapped, at two looks: one that is
+    being created this moment is mapped at the second. Segments in use are never touched.
     """
-    removed: list[str] = []
+    nobodys = _nobodys_segments()
+    if nobodys:
+        time.sleep(_SECOND_LOOK_S)
+        nobodys &= _nobodys_segments()
+    for name in nobodys:
+        for leftover in (name, f"sem.{name}_mutex", *(name + end for end in _LOCK_ENDINGS)):
+            (SHARED_MEMORY / leftover).unlink(missing_ok=True)
+    return sorted(nobodys)
+
+
+def _nobodys_segments() -> set[str]:
+    """Return the names of this user's segments without a living owner or user."""
     if not SHARED_MEMORY.is_dir():
-        return removed
-    names = {
-        file.name.removesuffix("_el").removesuffix("_sl")
-        for prefix in _PREFIXES
-        for file in SHARED_MEMORY.glob(f"{prefix}*")
+        return set()
+    names: dict[str, list[Path]] = {}
+    for file in SHARED_MEMORY.iterdir():
+        name = file.name.removeprefix("sem.").removesuffix("_mutex")
+        for end in _LOCK_ENDINGS:
+            name = name.removesuffix(end)
+        if name.startswith(_PREFIXES):
+            names.setdefault(name, []).append(file)
+    mapped = _mapped_files() if names else set()
+    return {
+        name
+        for name, files in names.items()
+        if all(_is_ours(f) and f.name not in mapped and _is_unlocked(f) for f in files)
     }
-    for name in sorted(names):
-        segment = SHARED_MEMORY / name
-        locks = [SHARED_MEMORY / f"{name}{end}" for end in _LOCK_ENDINGS]
-        locks = [lock for lock in locks if lock.exists()]
-        if locks and all(_is_ours(lock) and _is_unlocked(lock) for lock in locks):
-            for leftover in (segment, SHARED_MEMORY / f"sem.{name}_mutex", *locks):
-                leftover.unlink(missing_ok=True)
-            removed.append(name)
-    return removed
+
+
+def _mapped_files() -> set[str]:
+    """Return the names in shared memory that any process we may look into has mapped."""
+    mapped: set[str] = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        try:
+            text = maps.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # gone meanwhile, or another user's: that one cannot map our files
+        mapped |= set(_MAPPED.findall(text))
+    return mapped
 
 
 def _is_ours(path: Path) -> bool:
@@ -90,6 +117,9 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_unlocked(path: Path) -> bool:
+    """Can the lock be taken? True also for a file that carries none."""
+    if not path.name.endswith(_LOCK_ENDINGS):
+        return True
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:

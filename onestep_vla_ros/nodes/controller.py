@@ -40,9 +40,9 @@ class _Trajectory:
     def sample(self, now_s: float) -> NDArray[np.float64]:
         """Return q (J,) at `now_s`: the first knot before the start, the last after the end."""
         if now_s <= self.times_s[0]:
-            return self.q[0]
+            return np.array(self.q[0])
         if now_s >= self.times_s[-1]:
-            return self.q[-1]
+            return np.array(self.q[-1])
         i = int(np.searchsorted(self.times_s, now_s, side="right")) - 1
         span = self.times_s[i + 1] - self.times_s[i]
         s = (now_s - self.times_s[i]) / span

@@ -119,7 +119,10 @@ class Conductor:
 
     def _silent(self) -> list[str]:
         heard = {"sim": self._sim, "bridge": self._bridge, "policy": self._policy}
-        return [name for name, values in heard.items() if not values]
+        silent = [name for name, values in heard.items() if not values]
+        if not silent and self._policy.get("chunks") == "0":
+            silent = ["policy (runs, but has sent no chunk)"]
+        return silent
 
     def _run_episode(self) -> EpisodeResult:
         self._call(self._reset_bridge, Trigger.Request())

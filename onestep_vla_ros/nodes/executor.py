@@ -11,7 +11,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 try:
     from rclpy.experimental import EventsExecutor
 except ImportError:  # an rclpy without it: less punctual timers, everything else is the same
-    EventsExecutor = None
+    EventsExecutor = None  # type: ignore[assignment]
 
 _WAKE_S = 0.5
 

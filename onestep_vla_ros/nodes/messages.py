@@ -22,13 +22,14 @@ from onestep_vla_ros.core.observation import CameraSpec
 MAX_POINTS = 512
 """A trajectory message longer than this is refused unread."""
 
+_REST_S = 0.1
 _NANO = 1_000_000_000
 _CHANNEL_ORDER = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
 
 
 def to_seconds(stamp: Time | Duration) -> float:
     """Return a message's time or duration in seconds."""
-    return float(stamp.sec) + stamp.nanosec / _NANO
+    return float(stamp.sec + stamp.nanosec / _NANO)
 
 
 def to_stamp(seconds: float) -> Time:
@@ -181,6 +182,9 @@ def knots_to_trajectory(
 ) -> JointTrajectory:
     """Return one arm's part of a command as a controller message.
 
+    After the last knot the arm is told to rest where it is for another 0.1 s, so that a
+    message that only says "stay" is not refused as past when it comes late.
+
     Args:
         arm: "left" or "right".
         stamp_s: When the trajectory starts [s]; never in the controller's past.
@@ -192,15 +196,16 @@ def knots_to_trajectory(
     part = arm_slice(arm)
     message = JointTrajectory(joint_names=list(JOINT_NAMES[part]))
     message.header.stamp = to_stamp(stamp_s)
-    message.points = [
-        JointTrajectoryPoint(
-            positions=q[k, part].tolist(),
-            velocities=qd[k, part].tolist(),
-            accelerations=qdd[k, part].tolist(),
-            time_from_start=to_duration(float(times_s[k])),
+    for k in (*range(len(times_s)), -1):
+        held_s = _REST_S if k == -1 else 0.0
+        message.points.append(
+            JointTrajectoryPoint(
+                positions=q[k, part].tolist(),
+                velocities=qd[k, part].tolist(),
+                accelerations=qdd[k, part].tolist(),
+                time_from_start=to_duration(float(times_s[k]) + held_s),
+            )
         )
-        for k in range(len(times_s))
-    ]
     return message
 
 

@@ -56,10 +56,13 @@ class PolicyNode(LifecycleNode):
     def __init__(self, name: str = "policy") -> None:
         super().__init__(name)
         self.failure = ""
+        self._log = self.get_logger()  # type: ignore[no-untyped-call]
         self._config: PolicyNodeConfig | None = None
         self._policy: OneStepPolicy | None = None
         self._worker: InferenceWorker | None = None
-        self._chunks = self.create_lifecycle_publisher(JointTrajectory, "action_chunk", RELIABLE)
+        self._chunks = self.create_lifecycle_publisher(  # type: ignore[no-untyped-call]
+            JointTrajectory, "action_chunk", RELIABLE
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -72,9 +75,7 @@ class PolicyNode(LifecycleNode):
             self.failure = str(error)
             return TransitionCallbackReturn.FAILURE
         self._listen(self._config, self._policy.contract.cameras)
-        self.get_logger().info(
-            f"configured from {self._config.checkpoint or 'the shipped checkpoint'}"
-        )
+        self._log.info(f"configured from {self._config.checkpoint or 'the shipped checkpoint'}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -136,7 +137,7 @@ class PolicyNode(LifecycleNode):
             policy.infer,
             lambda: float(self.get_clock().now().nanoseconds) / 1e9,
             self._publish_chunk,
-            lambda line: self.get_logger().warning(line, throttle_duration_sec=1.0),
+            lambda line: self._log.warning(line, throttle_duration_sec=1.0),
             config.fault_inferences,
         )
 
@@ -154,7 +155,7 @@ class PolicyNode(LifecycleNode):
             return
         read = image_to_rgb if isinstance(message, Image) else compressed_to_rgb
         try:
-            image = read(message, camera)  # type: ignore[arg-type]
+            image = read(message, camera)
         except ObservationError as error:
             worker.refuse(f"image_unusable.{camera.name}", str(error))
             return
@@ -253,14 +254,14 @@ def _run() -> int:
     executor.add_node(node)
     try:
         if _wants_autostart(node):
-            node.trigger_configure()
+            node.trigger_configure()  # type: ignore[no-untyped-call]
             if not node.failure:
-                node.trigger_activate()
+                node.trigger_activate()  # type: ignore[no-untyped-call]
         if not node.failure:
             spin(executor)
     finally:
         node.close()
-        node.destroy_node()
+        node.destroy_node()  # type: ignore[no-untyped-call]
     if node.failure:
         print(f"policy_node: {node.failure}", file=sys.stderr)
     return 1 if node.failure else 0

@@ -57,6 +57,7 @@ class SimLoop:
         self._pace: tuple[float, float] | None = None
         self._start_wall, self._start_s = time.monotonic(), self.now_s
         self._controllers: dict[str, ArmController] = {}
+        self._success_s = math.nan
         self._begin()
 
     @property
