@@ -8,94 +8,11 @@ graph as plain processes where launch_ros does not exist.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from onestep_vla_ros.core.errors import ConfigError, raise_all
-from onestep_vla_ros.files import PACKAGE, share_dir
-
-Arguments = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of a graph: `name:=value` on either command line.
-
-    Attributes:
-        choices: Every allowed value; empty for free text.
-    """
-
-    name: str
-    default: str
-    description: str
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Xacro:
-    """A parameter whose value is the text that xacro makes of `urdf/<file>`."""
-
-    file: str
-    mappings: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One process of a graph.
-
-    Attributes:
-        executable: Name of the console script, and of the module in `nodes/` when ours.
-        name: ROS node name.
-        package: Whose executable it is.
-        config: Files of `config/` read as parameter files, first to last.
-        parameters: Parameters that override the files.
-        remaps: (from, to) names.
-        arguments: Plain command-line arguments.
-        is_required: The graph ends when this process ends.
-        is_renamed: Give the process `name`; a spawner names itself after its controller.
-    """
-
-    executable: str
-    name: str
-    package: str = PACKAGE
-    config: tuple[str, ...] = ()
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    remaps: tuple[tuple[str, str], ...] = ()
-    arguments: tuple[str, ...] = ()
-    is_required: bool = True
-    is_renamed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A deployment: documented arguments and the nodes they give."""
-
-    name: str
-    description: str
-    arguments: tuple[Argument, ...]
-    build: Callable[[Arguments], tuple[Node, ...]]
-
-    def nodes(self, given: Arguments) -> tuple[Node, ...]:
-        """Return the nodes for the given arguments; the rest take their defaults.
-
-        Raises:
-            ConfigError: Unknown arguments or values outside the choices, all at once.
-        """
-        known = {argument.name: argument for argument in self.arguments}
-        faults = [
-            f"unknown argument {name!r}; allowed: {sorted(known)}"
-            for name in given
-            if name not in known
-        ]
-        faults += [
-            f"argument {name!r}; got: {value!r}; allowed: {list(known[name].choices)}"
-            for name, value in given.items()
-            if name in known and known[name].choices and value not in known[name].choices
-        ]
-        where, do = f"graph {self.name!r}", "see onestep-vla up list, or ros2 launch --show-args"
-        raise_all(ConfigError, where, faults, do)
-        return self.build({name: a.default for name, a in known.items()} | dict(given))
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.deployment import Argument, Arguments, Graph, Node, Xacro
+from onestep_vla_ros.files import share_dir
 
 
 def find_graph(name: str) -> Graph:
@@ -212,35 +129,60 @@ def _robot_nodes(arguments: Arguments) -> tuple[Node, ...]:
     manager = Node(
         "ros2_control_node", "controller_manager", "controller_manager", ("controllers.yaml",)
     )
-    publisher = Node(
-        "robot_state_publisher",
-        "robot_state_publisher",
-        "robot_state_publisher",
-        parameters={"robot_description": description},
-    )
-    spawners = tuple(
-        Node(
-            "spawner",
-            f"spawn_{controller}",
-            "controller_manager",
-            arguments=(controller,),
-            is_required=False,
-            is_renamed=False,
-        )
-        for controller in (
-            "joint_state_broadcaster",
-            "left_arm_controller",
-            "right_arm_controller",
-        )
-    )
     return (
-        publisher,
+        _publisher(description, use_sim_time=False),
         manager,
-        *spawners,
+        *_SPAWNERS,
         _bridge(arguments, use_sim_time=False),
         _policy(arguments, use_sim_time=False),
     )
 
+
+def _gazebo_nodes(arguments: Arguments) -> tuple[Node, ...]:
+    """Return all but the Gazebo server itself: launch/gazebo.launch.py includes that."""
+    controllers = str(share_dir() / "config" / "controllers.yaml")
+    mappings = (("hardware", "gazebo"), ("controllers", controllers))
+    spawn = Node(
+        "create",
+        "spawn_arms",
+        "ros_gz_sim",
+        arguments=("-name", "bimanual_yam", "-topic", "robot_description"),
+        is_required=False,
+    )
+    images = [f"/{camera}/image_raw" for camera in ("top", "left_wrist", "right_wrist")]
+    carried = ("/clock@rosgraph_msgs/msg/Clock[gz.msgs.Clock",) + tuple(
+        f"{name}@sensor_msgs/msg/Image[gz.msgs.Image" for name in images
+    )
+    return (
+        _publisher(Xacro("bimanual_yam.urdf.xacro", mappings), use_sim_time=True),
+        Node("parameter_bridge", "gz_bridge", "ros_gz_bridge", arguments=carried),
+        spawn,
+        *_SPAWNERS,
+        _bridge(arguments, use_sim_time=True),
+        _policy(arguments, use_sim_time=True),
+    )
+
+
+def _publisher(description: Xacro, *, use_sim_time: bool) -> Node:
+    return Node(
+        "robot_state_publisher",
+        "robot_state_publisher",
+        "robot_state_publisher",
+        parameters={"robot_description": description, "use_sim_time": use_sim_time},
+    )
+
+
+_SPAWNERS = tuple(
+    Node(
+        "spawner",
+        f"spawn_{controller}",
+        "controller_manager",
+        arguments=(controller,),
+        is_required=False,
+        is_renamed=False,
+    )
+    for controller in ("joint_state_broadcaster", "left_arm_controller", "right_arm_controller")
+)
 
 _POLICY_ARGUMENTS = (
     Argument("checkpoint", "", "Checkpoint folder; empty: the shipped resource/nano_place"),
@@ -306,5 +248,15 @@ GRAPHS: tuple[Graph, ...] = (
             *_POLICY_ARGUMENTS,
         ),
         _robot_nodes,
+    ),
+    Graph(
+        "gazebo",
+        "Two YAM arms at their table in Gazebo Sim (Harmonic), the policy and the bridge. Needs "
+        "a ROS 2 installation with ros_gz_sim, ros_gz_bridge and gz_ros2_control.",
+        (
+            Argument("gui", "true", "Show Gazebo's window", ("true", "false")),
+            *_POLICY_ARGUMENTS,
+        ),
+        _gazebo_nodes,
     ),
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
@@ -15,14 +16,14 @@ from launch.substitutions import Command, LaunchConfiguration
 from launch_ros.actions import Node as NodeAction
 from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchContext, LaunchDescription
+from onestep_vla_ros.deployment import Graph, Node, Xacro
 from onestep_vla_ros.files import share_dir
-from onestep_vla_ros.graph import Graph, Node, Xacro, find_graph
+from onestep_vla_ros.graph import find_graph
 from onestep_vla_ros.transport import environment
 
 
-def describe(name: str) -> LaunchDescription:
-    """Return the launch description of the graph called `name`."""
+def describe(name: str, *beside: Action) -> LaunchDescription:
+    """Return the launch description of the graph called `name`, with the actions `beside` it."""
     graph = find_graph(name)
     variables = [SetEnvironmentVariable(key, value) for key, value in environment().items()]
     arguments = [
@@ -35,7 +36,12 @@ def describe(name: str) -> LaunchDescription:
         for argument in graph.arguments
     ]
     return LaunchDescription(
-        [*variables, *arguments, OpaqueFunction(function=_start, kwargs={"graph": graph})]
+        [
+            *variables,
+            *arguments,
+            *beside,
+            OpaqueFunction(function=_start, kwargs={"graph": graph}),
+        ]
     )
 
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Mapping
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.deployment import Node
 from onestep_vla_ros.files import PACKAGE, share_dir
-from onestep_vla_ros.graph import GRAPHS, Node, find_graph
+from onestep_vla_ros.graph import GRAPHS, find_graph
 from onestep_vla_ros.processes import Processes, Sink, Terminated
 from onestep_vla_ros.transport import environment
 

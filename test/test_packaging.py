@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from onestep_vla_ros import graph
+from onestep_vla_ros.deployment import Xacro
+from onestep_vla_ros.files import PACKAGE
+from onestep_vla_ros.graph import GRAPHS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOREIGN_EXECUTABLES = {
@@ -148,22 +150,22 @@ def test_wheel_holds_no_stray_file(wheel):
 
 
 def test_graphs_name_executables_and_files_that_exist(scripts):
-    for one in graph.GRAPHS:
+    for one in GRAPHS:
         for node in one.nodes({}):
-            if node.package == graph.PACKAGE:
+            if node.package == PACKAGE:
                 assert node.executable in scripts, f"{one.name}: {node.executable}"
             else:
                 assert (node.package, node.executable) in FOREIGN_EXECUTABLES
             for name in node.config:
                 assert (ROOT / "config" / name).is_file(), f"{one.name}: {name}"
             for value in node.parameters.values():
-                if isinstance(value, graph.Xacro):
+                if isinstance(value, Xacro):
                     assert (ROOT / "urdf" / value.file).is_file()
 
 
 def test_manifest_names_every_package_a_graph_runs(manifest):
-    declared = {e.text for e in manifest if e.tag == "exec_depend"} | {graph.PACKAGE}
-    for one in graph.GRAPHS:
+    declared = {e.text for e in manifest if e.tag == "exec_depend"} | {PACKAGE}
+    for one in GRAPHS:
         assert {node.package for node in one.nodes({})} <= declared
 
 
