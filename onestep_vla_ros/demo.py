@@ -17,7 +17,7 @@ from onestep_vla_ros.core.errors import CheckpointError, ConfigError
 from onestep_vla_ros.film import write_film
 from onestep_vla_ros.graph import Node, find_graph
 from onestep_vla_ros.plot import write_plot
-from onestep_vla_ros.processes import Processes
+from onestep_vla_ros.processes import Processes, Terminated
 from onestep_vla_ros.recording import Recording
 from onestep_vla_ros.report import wilson, write_json
 from onestep_vla_ros.transport import environment, free_domain
@@ -78,7 +78,11 @@ def run_demo(request: DemoRequest) -> int:
         (request.out / name).unlink(missing_ok=True)
     console = Console()
     started = time.monotonic()
-    if not _run_graph(request, console):
+    try:
+        if not _run_graph(request, console):
+            return 1
+    except Terminated as signal:
+        console.print(f"ended by {signal}; every process of the graph is down", style="red")
         return 1
     summary = json.loads((request.out / "episodes.json").read_text(encoding="utf-8"))
     figures = make_figures(request, summary)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -34,14 +35,14 @@ def to_seconds(stamp: Time | Duration) -> float:
 
 def to_stamp(seconds: float) -> Time:
     """Return `seconds` >= 0 as a message time, rounded to the nanosecond."""
-    nanoseconds = max(0, round(seconds * _NANO))
-    return Time(sec=nanoseconds // _NANO, nanosec=nanoseconds % _NANO)
+    sec, nanosec = _split(seconds)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def to_duration(seconds: float) -> Duration:
     """Return `seconds` >= 0 as a message duration, rounded to the nanosecond."""
-    nanoseconds = max(0, round(seconds * _NANO))
-    return Duration(sec=nanoseconds // _NANO, nanosec=nanoseconds % _NANO)
+    sec, nanosec = _split(seconds)
+    return Duration(sec=sec, nanosec=nanosec)
 
 
 def image_to_rgb(message: Image, camera: CameraSpec) -> NDArray[np.uint8]:
@@ -212,6 +213,13 @@ def knots_to_trajectory(
 def positions_to_array(arm: str, q: NDArray[np.float64]) -> Float64MultiArray:
     """Return one arm's part of q (14,) for a forward_command_controller."""
     return Float64MultiArray(data=q[arm_slice(arm)].tolist())
+
+
+def _split(seconds: float) -> tuple[int, int]:
+    """Return whole seconds and nanoseconds without losing digits of a large time."""
+    whole = math.floor(max(0.0, seconds))
+    nanoseconds = round((max(0.0, seconds) - whole) * _NANO)
+    return whole + nanoseconds // _NANO, nanoseconds % _NANO
 
 
 def _columns(names: Sequence[str]) -> list[int]:

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every test session has a ROS domain of its own, on this machine only, and cleans up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
+
+_SESSION = contextlib.ExitStack()
+
+
+def pytest_configure(config):
+    """Before anything imports rclpy: domain, discovery range and Fast DDS profile."""
+    clean_shared_memory()
+    os.environ.update(environment())
+    os.environ["ROS_DOMAIN_ID"] = str(_SESSION.enter_context(free_domain()))
+    os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+
+
+def pytest_unconfigure(config):
+    """Give the domain back and remove what dead processes left."""
+    _SESSION.close()
+    clean_shared_memory()

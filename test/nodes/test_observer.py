@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pictures and joint states become one observation, and what is refused by name and age."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from onestep_vla_ros.core.config import PolicyNodeConfig
+from onestep_vla_ros.core.errors import ObservationError
+from onestep_vla_ros.core.joints import DOF
+from onestep_vla_ros.core.observation import CameraSpec, Observation
+from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.files import read_parameters
+from onestep_vla_ros.nodes.observer import Observer, Refusal
+
+CAMERAS = (CameraSpec("top", 4, 4), CameraSpec("left_wrist", 4, 4))
+
+
+def picture(value):
+    return np.full((4, 4, 3), value, np.uint8)
+
+
+@pytest.fixture
+def config():
+    return from_mapping(PolicyNodeConfig, read_parameters("policy.yaml"))
+
+
+@pytest.fixture
+def observer(config):
+    made = Observer(CAMERAS, config)
+    made.on_instruction("put the red cube on the plate")
+    return made
+
+
+def feed(observer, stamp_s, *, value=0, cameras=("top", "left_wrist"), joints=True):
+    for camera in cameras:
+        observer.on_image(camera, picture(value), stamp_s)
+    if joints:
+        observer.on_joint_state(np.full(DOF, stamp_s), np.zeros(DOF), stamp_s)
+
+
+def test_parts_of_one_moment_become_an_observation_once(observer):
+    feed(observer, 1.0, value=7)
+    found = observer.observe(1.01)
+    assert isinstance(found, Observation)
+    assert found.stamp_s == 1.0
+    assert (found.images["top"] == 7).all()
+    assert observer.observe(1.02) is None
+
+
+def test_next_observation_waits_for_the_replan_period(observer):
+    feed(observer, 1.0)
+    observer.observe(1.0)
+    feed(observer, 1.2)
+    assert observer.observe(1.2) is None
+    feed(observer, 1.24)
+    assert observer.observe(1.24).stamp_s == 1.24
+
+
+def test_a_camera_that_lags_sets_the_moment_for_all(observer):
+    feed(observer, 1.0, value=1)
+    feed(observer, 1.04, value=2, cameras=("top",))
+    found = observer.observe(1.05)
+    assert found.stamp_s == 1.0
+    assert (found.images["top"] == 1).all()
+    assert found.q[0] == 1.0
+
+
+def test_joint_state_of_the_moment_is_waited_for(observer):
+    feed(observer, 1.0, joints=False)
+    observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), 0.99)
+    assert observer.observe(1.0) is None
+    observer.on_joint_state(np.ones(DOF), np.zeros(DOF), 1.0)
+    assert observer.observe(1.0).q[0] == 1.0
+
+
+def refused(observer, now_s):
+    found = observer.observe(now_s)
+    assert isinstance(found, Refusal), found
+    return found.reason, found.detail
+
+
+def test_nothing_is_made_up_for_what_has_not_come(config):
+    observer = Observer(CAMERAS, config)
+    assert refused(observer, 1.0)[0] == "no_instruction"
+    observer.on_instruction("lift")
+    assert refused(observer, 1.0)[0] == "image_missing"
+    feed(observer, 1.0, cameras=("top",))
+    reason, detail = refused(observer, 1.0)
+    assert reason == "image_missing"
+    assert "left_wrist" in detail
+    observer = Observer(CAMERAS, dataclasses.replace(config, instruction="lift"))
+    feed(observer, 1.0, joints=False)
+    assert refused(observer, 1.0)[0] == "joint_states_missing"
+
+
+def test_stale_camera_is_refused_by_name_and_age(observer):
+    feed(observer, 1.0)
+    feed(observer, 1.2, cameras=("left_wrist",))
+    reason, detail = refused(observer, 1.2)
+    assert reason == "image_stale"
+    assert "'top'" in detail
+    assert "0.200" in detail
+
+
+def test_stuck_camera_that_repeats_its_stamp_becomes_stale(observer):
+    feed(observer, 1.0)
+    observer.observe(1.0)
+    for i in range(10):
+        feed(observer, 1.0 + 0.02 * i, cameras=("left_wrist",))
+        observer.on_image("top", picture(0), 1.0)
+    assert refused(observer, 1.19)[0] == "image_stale"
+
+
+def test_stale_joint_states_are_refused_by_age(observer):
+    feed(observer, 1.0)
+    feed(observer, 1.1, joints=False)
+    reason, detail = refused(observer, 1.1)
+    assert reason == "joint_states_stale"
+    assert "0.100" in detail
+
+
+def test_skewed_cameras_are_refused(observer):
+    feed(observer, 1.0, cameras=("top",))
+    feed(observer, 1.09, cameras=("left_wrist",))
+    reason, detail = refused(observer, 1.1)
+    assert reason == "skewed"
+    assert "0.090" in detail
+
+
+def test_picture_from_the_future_is_not_used(observer):
+    feed(observer, 5.0)
+    assert refused(observer, 1.0)[0] == "image_in_future"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 2000])
+def test_unusable_instruction_leaves_the_old_one(observer, text):
+    with pytest.raises(ObservationError):
+        observer.on_instruction(text)
+    assert observer.instruction == "put the red cube on the plate"
