@@ -106,15 +106,6 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
     episodes, bridge = summary["episodes"], summary["bridge"]
     successes = sum(e["success"] for e in episodes)
     done_s = sorted(e["time_s"] for e in episodes if e["success"])
-    refused = {
-        key.removeprefix("count.action_chunk: "): int(count)
-        for key, count in bridge.items()
-        if key.startswith("count.action_chunk: ")
-    }
-    rejected = {r: n for r, n in refused.items() if r not in _BETWEEN_EPISODES}
-    by_sentence: dict[str, list[bool]] = {}
-    for episode in episodes:
-        by_sentence.setdefault(episode["instruction"], []).append(episode["success"])
     ticks = sum(e["ticks"] for e in episodes)
     wall_s = sum(e["wall_s"] for e in episodes)
     return {
@@ -131,17 +122,13 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
         "interval": list(wilson(successes, len(episodes))),
         "per_task": {
             request.task: {"successes": successes, "episodes": len(episodes)},
-            **{s: {"successes": sum(r), "episodes": len(r)} for s, r in by_sentence.items()},
+            **_by_sentence(episodes),
         },
         "wrong_object": sum(e["wrong_object"] for e in episodes),
         "episode_s": {"median": done_s[len(done_s) // 2]} if done_s else None,
         "latency_ms": _percentiles(summary["policy"], "inference"),
         "capture_to_command_ms": _percentiles(summary["sim"], "capture_to_command"),
-        "chunks": {
-            "accepted": int(bridge["spliced"]),
-            "late": int(bridge["late"]),
-            "rejected": rejected,
-        },
+        "chunks": _chunks(bridge),
         "governor_active": sum(e["governed_ticks"] for e in episodes) / max(ticks, 1),
         "overruns": int(bridge["overruns"]),
         "real_time_factor": sum(e["ticks"] for e in episodes) * 0.01 / max(wall_s, 1e-9),
@@ -150,6 +137,28 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
         "failed_seeds": [e["seed"] for e in episodes if not e["success"]],
         "runs": episodes,
     }
+
+
+def _chunks(bridge: dict[str, Any]) -> dict[str, Any]:
+    """Return accepted, late and, a reason each, rejected chunks of the bridge's last status."""
+    refused = {
+        key.removeprefix("count.action_chunk: "): int(count)
+        for key, count in bridge.items()
+        if key.startswith("count.action_chunk: ")
+    }
+    return {
+        "accepted": int(bridge["spliced"]),
+        "late": int(bridge["late"]),
+        "rejected": {r: n for r, n in refused.items() if r not in _BETWEEN_EPISODES},
+    }
+
+
+def _by_sentence(episodes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return successes and episodes of each instruction."""
+    found: dict[str, list[bool]] = {}
+    for episode in episodes:
+        found.setdefault(episode["instruction"], []).append(episode["success"])
+    return {s: {"successes": sum(r), "episodes": len(r)} for s, r in found.items()}
 
 
 def _run_graph(request: DemoRequest, console: Console) -> bool:

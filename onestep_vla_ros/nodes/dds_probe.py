@@ -74,7 +74,7 @@ def ping(node: Node) -> int:
     return 0 if arrived >= 0.9 * ROUNDS else 2
 
 
-def _round_trips_ms(node: Node, texts: Publisher[String], answers: list[str]) -> float:
+def _round_trips_ms(node: Node, texts: Publisher, answers: list[str]) -> float:
     took_ms = []
     for i in range(ROUNDS):
         sent = time.monotonic()
@@ -85,7 +85,7 @@ def _round_trips_ms(node: Node, texts: Publisher[String], answers: list[str]) ->
     return sorted(took_ms)[ROUNDS // 2]
 
 
-def _send_images(node: Node, images: Publisher[Image], answers: list[str]) -> int:
+def _send_images(node: Node, images: Publisher, answers: list[str]) -> int:
     pixels = array.array("B", bytes(3 * _HEIGHT * _WIDTH))
     message = Image(height=_HEIGHT, width=_WIDTH, encoding="rgb8", step=3 * _WIDTH, data=pixels)
     wanted = f"image {len(pixels)}"
