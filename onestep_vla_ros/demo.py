@@ -141,11 +141,8 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
 
 def _chunks(bridge: dict[str, Any]) -> dict[str, Any]:
     """Return accepted, late and, a reason each, rejected chunks of the bridge's last status."""
-    refused = {
-        key.removeprefix("count.action_chunk: "): int(count)
-        for key, count in bridge.items()
-        if key.startswith("count.action_chunk: ")
-    }
+    prefix = "count.action_chunk: "
+    refused = {k.removeprefix(prefix): int(n) for k, n in bridge.items() if k.startswith(prefix)}
     return {
         "accepted": int(bridge["spliced"]),
         "late": int(bridge["late"]),
