@@ -73,6 +73,8 @@ class BridgeCarrier:
 
     def on_joint_state(self, message: JointState) -> None:
         """Take a joint state; one that cannot be read is refused by name and counted."""
+        if self._is_timeless():
+            return
         try:
             q, qd, stamp_s = joint_state_to_arrays(message)
         except JointError as error:
@@ -84,6 +86,8 @@ class BridgeCarrier:
 
     def on_chunk(self, message: JointTrajectory) -> None:
         """Take a chunk; one that has no chunk's form is refused and counted."""
+        if self._is_timeless():
+            return
         try:
             chunk = trajectory_to_chunk(message)
         except ChunkError as error:
@@ -156,6 +160,10 @@ class BridgeCarrier:
         else:
             steady = RosClock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(self._config.control_period_s, self.tick, clock=steady)
+
+    def _is_timeless(self) -> bool:
+        """Has simulated time not come yet, so that no stamp can be judged?"""
+        return self._clock.is_sim and self._sim_now_s == 0.0
 
     def _now_s(self) -> float:
         return self._sim_now_s if self._clock.is_sim else self._clock.now_s()

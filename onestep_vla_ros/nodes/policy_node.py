@@ -53,8 +53,8 @@ class PolicyNode(LifecycleNode):
         failure: Why the last transition or the inference failed; empty when nothing did.
     """
 
-    def __init__(self, name: str = "policy") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "policy", *, cli_args: list[str] | None = None) -> None:
+        super().__init__(name, cli_args=cli_args)
         self.failure = ""
         self._log = self.get_logger()  # type: ignore[no-untyped-call]
         self._config: PolicyNodeConfig | None = None

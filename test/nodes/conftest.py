@@ -96,6 +96,8 @@ def make_node(ros):
 
     yield make
     for node in made:
+        if hasattr(node, "close"):
+            node.close()
         node.destroy_node()
 
 

@@ -28,7 +28,7 @@ def test_every_fault_is_named_at_once(make_node):
         "bridge.yaml",
         control_period_s="7.0",
         joint_state_timeout_s=".nan",
-        min_waypoints="'two'",
+        min_waypoints="1",
         max_velocity="[1.0, 2.0]",
         gain="1.0",
     )

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real policy node with a tiny checkpoint: life cycle, chunks, refusals, faults at load."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
+pytestmark = pytest.mark.ros
+
+from conftest import CAMERAS, HOME, SENTENCE  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from sensor_msgs.msg import Image, JointState  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory  # noqa: E402
+
+from onestep_vla_ros.core.joints import DOF, JOINT_NAMES  # noqa: E402
+from onestep_vla_ros.files import share_dir  # noqa: E402
+from onestep_vla_ros.nodes.messages import (  # noqa: E402
+    arrays_to_joint_state,
+    rgb_to_image,
+    to_seconds,
+    trajectory_to_chunk,
+)
+from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
+from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR  # noqa: E402
+from onestep_vla_ros.nodes.status import read_status  # noqa: E402
+
+
+def make_policy(name, cli_args):
+    return PolicyNode(name, cli_args=cli_args)
+
+
+class Robot:
+    """Cameras, joint states and a sentence for one policy node."""
+
+    def __init__(self, make_node, spin, policy):
+        self.node, self.policy, self._spin = make_node("robot"), policy, spin
+        self.chunks, self.diagnostics, self._sent_s = [], {}, 0.0
+        self._images = {
+            c.name: self.node.create_publisher(Image, f"{c.name}/image_raw", SENSOR)
+            for c in CAMERAS
+        }
+        self._joints = self.node.create_publisher(JointState, "joint_states", SENSOR)
+        self.instruction = self.node.create_publisher(String, "instruction", LATCHED)
+        self.node.create_subscription(JointTrajectory, "action_chunk", self.chunks.append, EVERY)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, EVERY)
+
+    def _on_diagnostics(self, message):
+        for status in message.status:
+            if status.name == "policy":
+                self.diagnostics = read_status(status)
+
+    def now_s(self):
+        return self.node.get_clock().now().nanoseconds / 1e9
+
+    def send(self, spoil=lambda camera, message: message):
+        """Send one picture of every camera and a joint state, all taken now, at most at 50 Hz."""
+        stamp_s = self.now_s()
+        if stamp_s < self._sent_s + 0.02:
+            return self._sent_s
+        self._sent_s = stamp_s
+        self._joints.publish(arrays_to_joint_state(HOME, np.zeros(DOF), stamp_s))
+        for camera in CAMERAS:
+            picture = np.full((camera.height, camera.width, 3), 80, np.uint8)
+            message = rgb_to_image(picture, stamp_s, camera.name)
+            self._images[camera.name].publish(spoil(camera.name, message))
+        return stamp_s
+
+    def until(self, predicate, what):
+        self._spin(predicate, self.node, self.policy, what=what)
+
+
+@pytest.fixture
+def robot(make_node, spin, tiny_checkpoint):
+    policy = make_node(
+        "policy",
+        "policy.yaml",
+        kind=make_policy,
+        checkpoint=str(tiny_checkpoint),
+        status_period_s="0.1",
+        replan_period_s="0.0",
+        image_timeout_s="5.0",
+        joint_state_timeout_s="5.0",
+    )
+    return Robot(make_node, spin, policy)
+
+
+def activate(robot):
+    robot.policy.trigger_configure()
+    robot.policy.trigger_activate()
+    assert not robot.policy.failure
+    count = robot.node.count_subscribers
+    robot.until(lambda: count("joint_states") and count("top/image_raw"), "discovery")
+
+
+def test_chunk_carries_the_capture_time_and_the_contracts_shape(robot):
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    sent = []
+    robot.until(lambda: sent.append(robot.send()) or robot.chunks, "a chunk")
+    chunk = trajectory_to_chunk(robot.chunks[0])
+    assert chunk.q.shape == (16, DOF)
+    assert chunk.period_s == pytest.approx(0.04)
+    assert list(robot.chunks[0].joint_names) == list(JOINT_NAMES)
+    assert min(abs(to_seconds(robot.chunks[0].header.stamp) - s) for s in sent) < 1e-6
+    robot.until(lambda: int(robot.diagnostics.get("chunks", 0)) > 0, "diagnostics")
+    assert float(robot.diagnostics["inference_p50_ms"]) > 0.0
+
+
+def test_no_chunk_without_an_instruction_or_while_inactive(robot):
+    robot.policy.trigger_configure()
+    robot.instruction.publish(String(data=SENTENCE))
+    for _ in range(5):
+        robot.send()
+    assert robot.chunks == []
+    activate_again = robot.policy.trigger_activate
+    activate_again()
+    robot.until(lambda: robot.send() and robot.chunks, "a chunk once active")
+    robot.policy.trigger_deactivate()
+    seen = len(robot.chunks)
+    robot.until(lambda: robot.send() and True, "one more send")
+    assert len(robot.chunks) <= seen + 1
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2000])
+def test_unusable_instruction_is_counted_and_nothing_is_inferred(robot, text):
+    activate(robot)
+    robot.instruction.publish(String(data=text))
+    key = "refused.instruction_unusable"
+    robot.until(lambda: robot.send() and robot.diagnostics.get(key) == "1", "the refusal")
+    assert robot.chunks == []
+
+
+def test_unusable_picture_is_counted_by_camera_and_nothing_is_inferred(robot):
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+
+    def spoil(camera, message):
+        if camera == "left_wrist":
+            message.encoding = "32FC3"
+        return message
+
+    key = "refused.image_unusable.left_wrist"
+    robot.until(lambda: robot.send(spoil) and robot.diagnostics.get(key), "the refusal")
+    assert robot.chunks == []
+
+
+def test_checkpoint_of_another_robot_is_refused_naming_every_mismatch(make_node, tiny_checkpoint):
+    policy = make_node(
+        "policy",
+        "policy.yaml",
+        kind=make_policy,
+        checkpoint=str(tiny_checkpoint),
+        cameras="['top:640x480', 'left_wrist:128x128']",
+        waypoint_period_s="0.05",
+    )
+    policy.trigger_configure()
+    for words in ("'top'", "'right_wrist'", "period_s", "192x192"):
+        assert words in policy.failure
+
+
+def test_several_bad_parameters_are_refused_at_once(make_node):
+    policy = make_node(
+        "policy", "policy.yaml", kind=make_policy, image_timeout_s="-1.0", noise="loud", tempo="1"
+    )
+    policy.trigger_configure()
+    for words in ("image_timeout_s", "noise", "tempo"):
+        assert words in policy.failure
+
+
+def start_alone(*parameters):
+    """Run policy_node as its own process; return (exit status, stderr)."""
+    words = [sys.executable, "-m", "onestep_vla_ros.nodes.policy_node", "--ros-args"]
+    words += ["--params-file", str(share_dir() / "config" / "policy.yaml")]
+    for parameter in parameters:
+        words += ["-p", parameter]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=os.environ)
+    return done.returncode, done.stderr
+
+
+def test_process_without_a_checkpoint_ends_with_one_clear_message(tmp_path):
+    status, said = start_alone(f"checkpoint:={json.dumps(str(tmp_path / 'none'))}")
+    assert status == 1
+    assert "none" in said
+    assert "Traceback" not in said
