@@ -31,7 +31,7 @@ from onestep_vla_ros.nodes.qos import EVERY, LATCHED
 from onestep_vla_ros.nodes.status import read_status
 from onestep_vla_ros.nodes.trace import Trace
 
-_CALL_TIMEOUT_S = 15.0
+_CALL_TIMEOUT_S = 60.0
 _SILENCE_S = 60.0
 _PROGRESS_S = 0.2
 _TRIES = 50
@@ -181,7 +181,7 @@ class Conductor:
         """Let every node report once more, so that the figures hold the last episode too."""
         self._bridge, self._policy = {}, {}
         self._wait(
-            lambda: bool(self._bridge and self._policy), 10.0, lambda: "no last diagnostics came"
+            lambda: bool(self._bridge and self._policy), 30.0, lambda: "no last diagnostics came"
         )
 
     def _call(self, client: Any, request: Any, *, must: bool = True) -> Any:  # noqa: ANN401
