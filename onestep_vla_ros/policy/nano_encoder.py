@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small vision-language encoder: convolutions, FiLM from the text, keypoints.
 
-About 1 M parameters. Each camera type ("top", "wrist") has one convolution trunk, so the
-two wrists share theirs. The sentence scales and shifts the features at two depths, 32
+Each camera type ("top", "wrist") has one convolution trunk, so the two wrists share theirs.
+The sentence scales and shifts the features at two depths and asks for its own keypoints: 32
 spatial-softmax keypoints say where things are, a few pooled tokens say what they are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from onestep_vla_ros.policy.encoder import Context, Text
 
 POOL = 2
 """Pooled tokens form a POOL × POOL grid a camera."""
+
+SHARPNESS = 4.0
+"""Initial factor on keypoint logits: at 1 every keypoint starts at the middle of the image."""
 
 GROUPS = 8
 """Groups of every GroupNorm."""
@@ -86,6 +90,8 @@ class Trunk(nn.Module):
         self.block1 = Residual(c, width)
         self.block2 = Residual(c, width)
         self.heatmap = nn.Conv2d(c, config.keypoints, 1)
+        self.asked = nn.Linear(width, config.keypoints * c)
+        self.sharpness = nn.Parameter(torch.full((config.keypoints, 1, 1), SHARPNESS))
         self.keypoint_mlp = nn.Sequential(
             nn.Linear(2 * config.keypoints, width),
             nn.GELU(),
@@ -103,11 +109,21 @@ class Trunk(nn.Module):
         x = functional.relu(self.norm1(self.stem1(image)))
         x = functional.relu(self.norm2(self.stem2(x)))
         x = self.block2(self.block1(x, sentence), sentence)
-        points = self.keypoint_mlp(spatial_softmax(self.heatmap(x)))
+        points = self.keypoint_mlp(spatial_softmax(self._heatmap(x, sentence)))
         pooled = functional.adaptive_avg_pool2d(x, POOL).flatten(2).transpose(1, 2)
         return torch.cat(
             [points.view(len(image), -1, self.pooled.out_features), self.pooled(pooled)], dim=1
         )
+
+    def _heatmap(self, x: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
+        """Return keypoint logits (B, K, h, w) of features (B, C, h, w).
+
+        Every keypoint looks for a fixed pattern plus one that the sentence asks for, so that
+        "red" can move a keypoint by itself instead of through the features alone.
+        """
+        asked = self.asked(sentence).view(len(x), -1, x.shape[1])  # (B, K, C)
+        found = (asked @ x.flatten(2)).unflatten(2, x.shape[2:]) / math.sqrt(x.shape[1])
+        return self.sharpness * (self.heatmap(x) + found).float()
 
 
 def spatial_softmax(heatmap: torch.Tensor) -> torch.Tensor:
@@ -140,7 +156,8 @@ class NanoEncoder(nn.Module):
         self.config, self.cameras, self.width = config, cameras, config.width
         width = config.width
         self.trunks = nn.ModuleDict({camera_type(name): Trunk(config) for name in cameras})
-        self.camera_embedding = nn.Parameter(0.02 * torch.randn(len(cameras), width))
+        places = config.keypoint_tokens + POOL * POOL
+        self.place = nn.Parameter(0.2 * torch.randn(len(cameras), places, width))
         self.word = nn.Embedding(config.vocabulary, width)
         self.word_position = nn.Parameter(0.02 * torch.randn(config.max_tokens, width))
         nn.init.normal_(self.word.weight, std=0.1)
@@ -158,7 +175,7 @@ class NanoEncoder(nn.Module):
             # Plain NCHW memory: GroupNorm on channels-last is ten times slower on a CPU.
             image = images[name].contiguous().to(state.dtype) / 64.0 - 2.0
             tokens = self.trunks[camera_type(name)](image, sentence)
-            parts.append(tokens + self.camera_embedding[i])
+            parts.append(tokens + self.place[i])
         parts += [words, sentence.unsqueeze(1), self.state_mlp(state).unsqueeze(1)]
         tokens = torch.cat([part.float() for part in parts], dim=1)
         if bool(text.mask.all()):

@@ -60,6 +60,11 @@ class Normalizer:
         """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above."""
         return x * self.action_std + self.action_mean + _base(q).unsqueeze(-2)
 
+    @staticmethod
+    def relative(action: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        """Return absolute positions (B, D) as arm joint deltas from q (B, D), grippers kept."""
+        return action - _base(q)
+
     def to(self, device: torch.device | str) -> Normalizer:
         """Return a copy on `device`."""
         return Normalizer(*(getattr(self, f.name).to(device) for f in fields(self)))

@@ -13,6 +13,9 @@ from onestep_vla_ros.policy.encoder import Text
 from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.train.dataset import Dataset
 
+KEYFRAME_RAD = 0.3
+"""Scale of keyframes, about their spread [rad, gripper units]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -24,6 +27,7 @@ class Batch:
         state: Normalised states, (B, D).
         action: Normalised chunks, (B, H, D).
         q: Absolute states, (B, D) [rad, gripper 0..1].
+        keyframe: Where the present movement ends, (B, D): arm joints from `q`, in `KEYFRAME_RAD`.
     """
 
     images: dict[str, torch.Tensor]
@@ -31,6 +35,7 @@ class Batch:
     state: torch.Tensor
     action: torch.Tensor
     q: torch.Tensor
+    keyframe: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,9 @@ class Batches:
         used = int(mask.sum(1).max())  # columns that are padding everywhere cost for nothing
         text = Text(self._texts.ids[rows, :used].to(self._device), mask[:, :used].to(self._device))
         state = self._normalizer.encode_state(q)
-        return Batch(images, text, *(x.to(self._device) for x in (state, action, q)))
+        keyframe = torch.from_numpy(data.keyframe[indices])
+        ahead = self._normalizer.relative(keyframe, q) / KEYFRAME_RAD
+        return Batch(images, text, *(x.to(self._device) for x in (state, action, q, ahead)))
 
     def draw(
         self, pool: NDArray[np.int64], size: int, step: int, rank: int, ranks: int, seed: int

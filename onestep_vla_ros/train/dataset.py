@@ -22,9 +22,16 @@ from onestep_vla_ros.core.errors import DatasetError, ObservationError, raise_al
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.observation import CameraSpec, check_instruction
 from onestep_vla_ros.train.dataset_meta import DO, FORMAT, DatasetMeta, read_meta
+from onestep_vla_ros.train.keyframe import next_keyframes
 
 CACHE = ".cache"
+CACHE_LAYOUT = 2
+"""Changes whenever the cached arrays do."""
 MAX_FAULTS = 20
+ONSET_REACH = 0.1
+"""A movement goes at least this far within a chunk [rad or gripper units]."""
+ONSET_SHARE = 0.05
+"""Part of the way between the first two waypoints below which a movement only begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class Dataset:
         images: Camera name to (N, h, w, 3) uint8, memory-mapped.
         q: Measured positions, (N, D) float32 [rad, gripper 0..1].
         action: Absolute clean chunks, (N, H, D) float32.
+        keyframe: Where the present movement ends, (N, D) float32.
         episode: Which episode a frame belongs to, (N,) int32.
         text: Which instruction a frame has, (N,) int32.
         instructions: The distinct instructions.
@@ -46,6 +54,7 @@ class Dataset:
     images: dict[str, NDArray[np.uint8]]
     q: NDArray[np.float32]
     action: NDArray[np.float32]
+    keyframe: NDArray[np.float32]
     episode: NDArray[np.int32]
     text: NDArray[np.int32]
     instructions: tuple[str, ...]
@@ -64,17 +73,30 @@ class Dataset:
         is_held = np.isin(self.episode, chosen)
         return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
+    def onsets(self) -> NDArray[np.bool_]:
+        """Return which frames begin a movement, (N,): only there must the eyes say where to.
+
+        The chunk goes somewhere but hardly between its first two waypoints; once a movement
+        runs, the state alone tells much of the rest.
+        """
+        far = np.abs(self.action[:, -1] - self.action[:, 0]).max(axis=1)
+        near = np.abs(self.action[:, 1] - self.action[:, 0]).max(axis=1)
+        return (far > ONSET_REACH) & (near < ONSET_SHARE * far)
+
 
 @dataclass(frozen=True, slots=True)
 class _Episode:
     path: Path
     q: NDArray[np.float32]
     action: NDArray[np.float32]
+    keyframe: NDArray[np.float32]
     instruction: str
 
 
-def open_dataset(folder: Path, horizon: int) -> Dataset:
+def open_dataset(folder: Path, horizon: int, stride: int = 1) -> Dataset:
     """Return the demonstrations in `folder` with chunks of `horizon` waypoints.
+
+    Waypoints are `stride` plan points apart.
 
     The first call writes `folder`/.cache; later calls, of any process, map it.
 
@@ -85,13 +107,13 @@ def open_dataset(folder: Path, horizon: int) -> Dataset:
     paths = sorted(folder.glob("episode_*.npz"))
     if not paths:
         raise DatasetError(f"{folder} holds no episode_*.npz", do=DO)
-    cache = folder / CACHE / _digest(folder, paths, horizon)
+    cache = folder / CACHE / _digest(folder, paths, horizon, stride)
     if not (cache / "index.json").is_file():
-        _build(cache, meta, paths, horizon)
+        _build(cache, meta, paths, horizon, stride)
     index = json.loads((cache / "index.json").read_text(encoding="utf-8"))
     load = {
         name: np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for name in ("q", "action", "episode", "text", "start_q")
+        for name in ("q", "action", "keyframe", "episode", "text", "start_q")
     }
     images = {
         c.name: np.load(cache / f"image_{c.name}.npy", mmap_mode="r", allow_pickle=False)
@@ -100,19 +122,20 @@ def open_dataset(folder: Path, horizon: int) -> Dataset:
     return Dataset(meta=meta, images=images, instructions=tuple(index["instructions"]), **load)
 
 
-def _digest(folder: Path, paths: list[Path], horizon: int) -> str:
+def _digest(folder: Path, paths: list[Path], horizon: int, stride: int) -> str:
     digest = hashlib.sha256((folder / "meta.json").read_bytes())
-    digest.update(f"{FORMAT} {horizon}".encode())
+    digest.update(f"{FORMAT} {CACHE_LAYOUT} {horizon} {stride}".encode())
     for path in paths:
         stat = path.stat()
         digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns};".encode())
     return digest.hexdigest()[:16]
 
 
-def _build(cache: Path, meta: DatasetMeta, paths: list[Path], horizon: int) -> None:
+def _build(cache: Path, meta: DatasetMeta, paths: list[Path], horizon: int, stride: int) -> None:
     """Write the arrays of all episodes to `cache` in one move; older caches are removed."""
     faults: list[str] = []
-    episodes = [e for e in (_read_episode(p, horizon, faults) for p in paths) if e is not None]
+    read = (_read_episode(p, horizon, stride, faults) for p in paths)
+    episodes = [e for e in read if e is not None]
     _raise(faults)
     partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -122,6 +145,7 @@ def _build(cache: Path, meta: DatasetMeta, paths: list[Path], horizon: int) -> N
     arrays = {
         "q": np.concatenate([e.q for e in episodes]),
         "action": np.concatenate([e.action for e in episodes]),
+        "keyframe": np.concatenate([e.keyframe for e in episodes]),
         "episode": np.repeat(np.arange(len(counts), dtype=np.int32), counts),
         "text": np.repeat(
             np.array([instructions.index(e.instruction) for e in episodes], np.int32), counts
@@ -183,7 +207,7 @@ def _read_images(
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
-def _read_episode(path: Path, horizon: int, faults: list[str]) -> _Episode | None:
+def _read_episode(path: Path, horizon: int, stride: int, faults: list[str]) -> _Episode | None:
     """Return everything but the images, or None with its faults appended."""
     try:
         with np.load(path, allow_pickle=False) as data:
@@ -200,10 +224,11 @@ def _read_episode(path: Path, horizon: int, faults: list[str]) -> _Episode | Non
     if problems:
         return None
     plan, frame = values["plan"].astype(np.float32), values["frame"].astype(np.int64)
-    # The chunk of frame f is plan[f+1 .. f+H], the last point repeated past the end.
-    rows = np.minimum(frame[:, None] + 1 + np.arange(horizon), len(plan) - 1)
+    # The chunk of frame f is plan[f+s, f+2s .. f+Hs], the last point repeated past the end.
+    rows = np.minimum(frame[:, None] + stride * np.arange(1, horizon + 1), len(plan) - 1)
     sentence = check_instruction(str(values["instruction"]))
-    return _Episode(path, values["q"].astype(np.float32), plan[rows], sentence)
+    q = values["q"].astype(np.float32)
+    return _Episode(path, q, plan[rows], next_keyframes(plan, frame), sentence)
 
 
 def _field_faults(values: dict[str, NDArray[np.generic]]) -> list[str]:

@@ -19,6 +19,7 @@ from onestep_vla_ros.policy.model import OneStepModel
 from onestep_vla_ros.policy.objective import velocity_loss
 from onestep_vla_ros.policy.schedule import Schedule
 from onestep_vla_ros.train.batches import Batch
+from onestep_vla_ros.train.keyframe import KeyframeReadout
 from onestep_vla_ros.train.train_config import TrainConfig
 
 EMA_START = 10
@@ -62,7 +63,11 @@ class Learner:
         self.model, self.config, self.step = model, config, 0
         self._reduce = reduce
         self._schedule = Schedule(config.base, config.alpha)
+        self._readout = KeyframeReadout(model.encoder) if config.keyframe_weight > 0.0 else None
         self._parameters = [p for p in model.parameters() if p.requires_grad]
+        if self._readout is not None:
+            self._readout.to(self._parameters[0].device)
+            self._parameters += list(self._readout.parameters())
         device = self._parameters[0].device
         total = sum(p.numel() for p in self._parameters)
         # The last three entries carry loss, elapsed time and stop request along.
@@ -71,8 +76,13 @@ class Learner:
         for p in self._parameters:
             p.grad = self._flat[first : first + p.numel()].view_as(p)
             first += p.numel()
+        groups = _groups(model, config)
+        if self._readout is not None:
+            groups.append(
+                {"params": list(self._readout.parameters()), "peak": config.learning_rate}
+            )
         self._optimizer = torch.optim.AdamW(
-            _groups(model, config),
+            groups,
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
             fused=True,
@@ -84,8 +94,8 @@ class Learner:
     ) -> Update:
         """Learn from `batch`; the step counts even when another process asked to stop."""
         self._flat.zero_()
-        loss = self.loss(batch, generator)
-        loss.backward()
+        loss, keyframe_loss = self._losses(batch, generator)
+        (loss + self.config.keyframe_weight * keyframe_loss).backward()
         ranks = self.config.processes
         extras = torch.tensor([loss.item(), elapsed_s, float(is_stopped)])
         self._flat[-3:] = extras.to(self._flat.device)
@@ -106,17 +116,27 @@ class Learner:
 
     def loss(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         """Return the velocity loss of a batch; every draw shares one encoder pass."""
+        return self._losses(batch, generator)[0]
+
+    def _losses(
+        self, batch: Batch, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the velocity loss and the keyframe readout's, 0 without a readout."""
         kind = batch.state.device.type
         with torch.autocast(kind, torch.bfloat16, enabled=self.config.precision == "bf16"):
             context = self.model.encode(batch.images, batch.text, batch.state)
             memory = self.model.head.prepare(context)
-            return velocity_loss(
+            loss = velocity_loss(
                 lambda x, tau: self.model.head(x, tau, memory),
                 batch.action,
                 self._schedule,
                 self.config.draws,
                 generator,
             )
+            if self._readout is None:
+                return loss, torch.zeros_like(loss)
+            read = self._readout(context.tokens)
+        return loss, (read - batch.keyframe).square().mean()
 
     def progress(self, elapsed_s: float) -> float:
         """Return the spent part of the budget, 0..1: the larger of steps and minutes."""
@@ -144,7 +164,7 @@ class Learner:
         """Return the model's state with the averaged weights."""
         state = dict(self.model.state_dict())
         names = [n for n, p in self.model.named_parameters() if p.requires_grad]
-        state.update(zip(names, self.average, strict=True))
+        state.update(zip(names, self.average[: len(names)], strict=True))
         return state
 
     def save(self, path: Path, facts: Mapping[str, object]) -> None:

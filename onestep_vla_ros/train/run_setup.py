@@ -52,7 +52,7 @@ def horizon_of(config: TrainConfig) -> int:
 
 def prepare(config: TrainConfig, data: Path) -> RunSetup:
     """Return data, statistics, tokenizer and a fresh model, the same in every process."""
-    dataset = open_dataset(data, horizon_of(config))
+    dataset = open_dataset(data, horizon_of(config), config.waypoint_stride)
     train_frames, held = dataset.split(config.held_out, config.seed)
     normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
     cameras = {c.name: [c.height, c.width] for c in dataset.meta.stored}
@@ -70,6 +70,8 @@ def prepare(config: TrainConfig, data: Path) -> RunSetup:
     texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
     model = model.to(config.device).train()
     batches = Batches(dataset, normalizer, texts, config.device)
+    onsets = train_frames[dataset.onsets()[train_frames]]
+    train_frames = np.concatenate([train_frames, *[onsets] * (config.onset_weight - 1)])
     return RunSetup(dataset, train_frames, held, normalizer, tokenizer, model, batches)
 
 
@@ -120,7 +122,7 @@ def _contract(config: TrainConfig, data: Dataset) -> Contract:
     return Contract(
         joint_names=JOINT_NAMES,
         cameras=data.meta.native,
-        period_s=data.meta.period_s,
+        period_s=data.meta.period_s * config.waypoint_stride,
         horizon=horizon_of(config),
         instruction_examples=data.instructions,
         start_q_mean=start.mean(0),

@@ -31,6 +31,21 @@ class TrainConfig:
 
     encoder: dict = param("Encoder: kind nano or vlm, and its sizes")  # type: ignore[type-arg]
     head: dict = param("Flow head: horizon, width, layers, heads, mlp")  # type: ignore[type-arg]
+    waypoint_stride: int = param(
+        "Plan points (0.04 s each in our demonstrations) between two waypoints of a chunk",
+        low=1,
+        high=100,
+    )
+    onset_weight: int = param(
+        "How often a frame at which a movement begins is drawn, 1 as often as any other",
+        low=1,
+        high=100,
+    )
+    keyframe_weight: float = param(
+        "Weight of the keyframe readout's loss on the encoder (nano only); 0 trains without it",
+        low=0.0,
+        high=100.0,
+    )
     pretrained_backbone: str = param(
         "Local transformers folder the vlm backbone starts from; empty starts at random"
     )
@@ -81,4 +96,6 @@ class TrainConfig:
             faults.append(f"processes: got: {processes}; allowed: 1 on {values['device']}")
         if values.get("pretrained_backbone") and values.get("encoder", {}).get("kind") != "vlm":
             faults.append("pretrained_backbone: allowed: empty unless encoder.kind is vlm")
+        if values.get("keyframe_weight") and values.get("encoder", {}).get("kind") != "nano":
+            faults.append("keyframe_weight: allowed: 0 unless encoder.kind is nano")
         return faults

@@ -87,7 +87,9 @@ def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) ->
         CheckpointError: The state file is damaged.
     """
     _open_folder(config, out, resume)
-    open_dataset(data, horizon_of(config))  # faults and cache before any process starts
+    open_dataset(
+        data, horizon_of(config), config.waypoint_stride
+    )  # faults and cache before any process starts
     threads = torch.get_num_threads()
     try:
         with _helpers(config, data, out) as store, _process_group(config, 0, store):

@@ -69,6 +69,9 @@ def make_config(**changes) -> TrainConfig:
             "max_tokens": 24,
         },
         "head": {"horizon": 6, "width": 32, "layers": 2, "heads": 2, "mlp": 64},
+        "waypoint_stride": 1,
+        "onset_weight": 2,
+        "keyframe_weight": 0.5,
         "pretrained_backbone": "",
         "base": "uniform",
         "alpha": 4.0,
@@ -99,4 +102,6 @@ def make_config(**changes) -> TrainConfig:
         "steps": 1,
         "noise": "zero",
     }
+    if changes.get("encoder", {}).get("kind") == "vlm":
+        values["keyframe_weight"] = 0.0
     return TrainConfig(**(values | changes))

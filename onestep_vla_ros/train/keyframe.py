@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keyframes: where the present movement ends, and a readout that makes the encoder see it.
+
+A demonstration's first half second of movement barely depends on where the cube lies, so the
+velocity loss alone teaches the eyes slowly. The readout regresses the pose at the end of the
+present movement from the encoder's tokens; it exists in training only, is never decoded and is
+not part of a checkpoint. The action head's objective stays the plain velocity loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, DOF
+from onestep_vla_ros.policy.nano_encoder import POOL, NanoEncoder
+
+STILL_RAD = 0.008
+"""A plan that moves less than this between two points rests there."""
+HIDDEN = 256
+
+
+def next_keyframes(plan: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the pose at which the movement after each frame comes to rest, (N, D).
+
+    Args:
+        plan: Clean plan, (M, D) [rad, gripper 0..1].
+        frame: Plan indices, (N,).
+    """
+    speed = np.abs(np.diff(plan[:, list(ARM_JOINT_INDEX)], axis=0)).max(axis=1)
+    is_still = np.append(speed < STILL_RAD, True)
+    # a movement ends where a still point follows a moving one
+    ends = np.flatnonzero(is_still[1:] & ~is_still[:-1]) + 1
+    ends = np.append(ends, len(plan) - 1)
+    chosen: NDArray[np.float32] = plan[
+        ends[np.searchsorted(ends, frame, side="right").clip(max=len(ends) - 1)]
+    ]
+    return chosen
+
+
+class KeyframeReadout(nn.Module):
+    """Camera, sentence and state tokens of a nano encoder to the next keyframe.
+
+    Args:
+        encoder: Whose tokens are read.
+    """
+
+    def __init__(self, encoder: NanoEncoder) -> None:
+        super().__init__()
+        self._seen = len(encoder.cameras) * (encoder.config.keypoint_tokens + POOL * POOL)
+        self.layers = nn.Sequential(
+            nn.Linear((self._seen + 2) * encoder.width, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, DOF)
+        )
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return normalised keyframes (B, D) of context tokens (B, T, W)."""
+        used = torch.cat([tokens[:, : self._seen], tokens[:, -2:]], dim=1)
+        out: torch.Tensor = self.layers(used.flatten(1))
+        return out.float()
