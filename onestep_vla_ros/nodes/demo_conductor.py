@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
@@ -26,6 +27,7 @@ from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor
+from onestep_vla_ros.nodes.lifetime import is_wanted
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED
 from onestep_vla_ros.nodes.status import read_status
@@ -213,6 +215,8 @@ class Conductor:
                 raise ConductorError("sim_node is silent", got=f"{_SILENCE_S:.0f} s")
 
     def _spin(self, timeout_s: float) -> None:
+        if not is_wanted():
+            raise ExternalShutdownException
         self._executor.spin_once(timeout_sec=timeout_s)
         now = time.monotonic()
         if now >= self._progress_due:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
-from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.signals import SignalHandlerOptions
 
 from onestep_vla_ros.core.errors import OneStepError
-
-RCLError: type[Exception] = rclpy_implementation.RCLError
+from onestep_vla_ros.nodes.lifetime import watch_signals
 
 
 def run_node(name: str, arguments: list[str] | None, body: Callable[[], int]) -> int:
@@ -26,15 +25,12 @@ def run_node(name: str, arguments: list[str] | None, body: Callable[[], int]) ->
     Returns:
         What `body` returns; 0 after a signal; 1 after an error that names its cause on stderr.
     """
-    rclpy.init(args=arguments)
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    watch_signals()
     try:
         return body()
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except RCLError:
-        if rclpy.ok():
-            raise
-        return 0  # a signal shut the context down while something was being published
     except (OneStepError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

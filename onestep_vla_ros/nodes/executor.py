@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from onestep_vla_ros.nodes.lifetime import is_wanted
 
 try:
     from rclpy.experimental import EventsExecutor
 except ImportError:  # an rclpy without it: less punctual timers, everything else is the same
     EventsExecutor = None  # type: ignore[assignment]
 
-_WAKE_S = 0.5
+_WAKE_S = 0.1
 
 
 def make_executor() -> Any:  # noqa: ANN401 - the two executors share no typed base
@@ -28,7 +29,7 @@ def spin(executor: Any) -> None:  # noqa: ANN401 - see make_executor
     interpreter's lock, so no other thread of the process would run.
     """
     try:
-        while rclpy.ok():
+        while is_wanted():
             executor.spin_once(timeout_sec=_WAKE_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         return

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 
@@ -12,6 +13,7 @@ from rclpy.node import Node
 from onestep_vla_ros.core.config import SimNodeConfig
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
+from onestep_vla_ros.nodes.lifetime import is_wanted
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.sim_loop import SimLoop
 from onestep_vla_ros.nodes.sim_wire import SimWire
@@ -31,10 +33,10 @@ def _run() -> int:
     spinner = threading.Thread(target=spin, args=(executor,))
     try:
         config = read_parameters(node, SimNodeConfig)
-        world = YamStation(config.task)
-        wire = SimWire(node, config, world.cameras)
-        spinner.start()
-        SimLoop(world, wire, config).run(rclpy.ok)
+        with contextlib.closing(YamStation(config.task)) as world:
+            wire = SimWire(node, config, world.cameras)
+            spinner.start()
+            SimLoop(world, wire, config).run(is_wanted)
     finally:
         rclpy.try_shutdown()
         if spinner.is_alive():
