@@ -52,6 +52,12 @@ def _add_demo(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--task", default="place")
     sub.add_argument("--episodes", type=int, default=10)
     sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
+    sub.add_argument(
+        "--mode",
+        default="lockstep",
+        choices=("lockstep", "realtime"),
+        help="lockstep waits for bridge and policy; realtime is paced to the wall clock",
+    )
     sub.add_argument("--out", type=Path, default=Path("out/demo"))
     sub.add_argument("--bar", type=float, default=0.8, help="success rate that counts as met")
     sub.add_argument("--json", type=Path, help="also write the result here")
@@ -72,6 +78,7 @@ def _run_demo(options: argparse.Namespace) -> int:
             out=options.out,
             bar=options.bar,
             json=options.json,
+            mode=options.mode,
         )
     )
 

@@ -20,6 +20,7 @@ from onestep_vla_ros.plot import write_plot
 from onestep_vla_ros.processes import Processes, Terminated
 from onestep_vla_ros.recording import Recording
 from onestep_vla_ros.report import wilson, write_json
+from onestep_vla_ros.sim.tasks import check_task
 from onestep_vla_ros.transport import environment, free_domain
 from onestep_vla_ros.up import command
 
@@ -64,8 +65,9 @@ def run_demo(request: DemoRequest) -> int:
 
     Raises:
         CheckpointError: There is no checkpoint at that place.
-        ConfigError: An argument cannot be used.
+        ConfigError: The task is unknown or an argument cannot be used.
     """
+    check_task(request.task)
     if not (request.checkpoint / "manifest.json").is_file():
         raise CheckpointError(
             f"no checkpoint in {request.checkpoint}", do="name a folder that train has written"

@@ -39,7 +39,7 @@ def held_out_loss(learner: Learner, batches: Batches, indices: NDArray[np.int64]
     """Return the velocity loss of the averaged weights, with the same noise at every call."""
     weights = [p for p in learner.model.parameters() if p.requires_grad]
     kept = [p.detach().clone() for p in weights]
-    torch._foreach_copy_(weights, learner.average)
+    torch._foreach_copy_(weights, learner.model_average)
     device = weights[0].device
     generator = torch.Generator(device).manual_seed(0)
     total = 0.0

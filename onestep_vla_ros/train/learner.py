@@ -160,11 +160,16 @@ class Learner:
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self._parameters, 1.0 - decay)
 
+    @property
+    def model_average(self) -> list[torch.Tensor]:
+        """Averages of the model's trained weights, in their order; without the readout's."""
+        return self.average[: sum(p.requires_grad for p in self.model.parameters())]
+
     def averaged(self) -> dict[str, torch.Tensor]:
         """Return the model's state with the averaged weights."""
         state = dict(self.model.state_dict())
         names = [n for n, p in self.model.named_parameters() if p.requires_grad]
-        state.update(zip(names, self.average[: len(names)], strict=True))
+        state.update(zip(names, self.model_average, strict=True))
         return state
 
     def save(self, path: Path, facts: Mapping[str, object]) -> None:

@@ -86,6 +86,7 @@ def robot(make_node, spin, tiny_checkpoint):
         checkpoint=str(tiny_checkpoint),
         status_period_s="0.1",
         replan_period_s="0.0",
+        waypoint_period_s="0.04",  # the random checkpoint's own
         image_timeout_s="5.0",
         joint_state_timeout_s="5.0",
     )
