@@ -28,10 +28,6 @@ CACHE = ".cache"
 CACHE_LAYOUT = 2
 """Changes whenever the cached arrays do."""
 MAX_FAULTS = 20
-ONSET_REACH = 0.1
-"""A movement goes at least this far within a chunk [rad or gripper units]."""
-ONSET_SHARE = 0.05
-"""Part of the way between the first two waypoints below which a movement only begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +68,6 @@ class Dataset:
         chosen = np.random.default_rng(seed).permutation(count)[:number]
         is_held = np.isin(self.episode, chosen)
         return np.flatnonzero(~is_held), np.flatnonzero(is_held)
-
-    def onsets(self) -> NDArray[np.bool_]:
-        """Return which frames begin a movement, (N,): only there must the eyes say where to.
-
-        The chunk goes somewhere but hardly between its first two waypoints; once a movement
-        runs, the state alone tells much of the rest.
-        """
-        far = np.abs(self.action[:, -1] - self.action[:, 0]).max(axis=1)
-        near = np.abs(self.action[:, 1] - self.action[:, 0]).max(axis=1)
-        return (far > ONSET_REACH) & (near < ONSET_SHARE * far)
 
 
 @dataclass(frozen=True, slots=True)

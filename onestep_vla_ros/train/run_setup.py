@@ -23,6 +23,7 @@ from onestep_vla_ros.train.batches import Batches
 from onestep_vla_ros.train.dataset import Dataset, open_dataset
 from onestep_vla_ros.train.held_out import held_out_rows, spread
 from onestep_vla_ros.train.learner import Learner
+from onestep_vla_ros.train.surprise import repeats, surprise
 from onestep_vla_ros.train.train_config import TrainConfig
 
 TABLE_FRAMES = 1024
@@ -70,8 +71,9 @@ def prepare(config: TrainConfig, data: Path) -> RunSetup:
     texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
     model = model.to(config.device).train()
     batches = Batches(dataset, normalizer, texts, config.device)
-    onsets = train_frames[dataset.onsets()[train_frames]]
-    train_frames = np.concatenate([train_frames, *[onsets] * (config.onset_weight - 1)])
+    if config.surprise_repeat > 1:
+        error = surprise(dataset, train_frames, normalizer)
+        train_frames = np.repeat(train_frames, repeats(error, config.surprise_repeat))
     return RunSetup(dataset, train_frames, held, normalizer, tokenizer, model, batches)
 
 

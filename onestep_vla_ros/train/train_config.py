@@ -36,10 +36,11 @@ class TrainConfig:
         low=1,
         high=100,
     )
-    onset_weight: int = param(
-        "How often a frame at which a movement begins is drawn, 1 as often as any other",
+    surprise_repeat: int = param(
+        "How many times as often as others a frame may be drawn whose chunk the state alone "
+        "does not foretell; 1 draws all alike",
         low=1,
-        high=100,
+        high=1000,
     )
     keyframe_weight: float = param(
         "Weight of the keyframe readout's loss on the encoder (nano only); 0 trains without it",

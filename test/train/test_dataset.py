@@ -37,18 +37,6 @@ def test_a_stride_spaces_the_waypoints_out(demos):
         assert np.array_equal(data.action[first], episode["plan"][[f + 2, f + 4, f + 6]])
 
 
-def test_onsets_are_frames_at_which_a_movement_begins(demos):
-    plan = np.zeros((60, 14), np.float32)
-    plan[:, 3] = np.interp(np.arange(60), [0, 20, 30, 60], [0.0, 0.0, 1.0, 1.0])
-    frame = np.array([2, 10, 18, 24, 40], np.int32)
-    images = {"top": (24, 32, 3), "left_wrist": (16, 16, 3), "right_wrist": (16, 16, 3)}
-    with np.load(demos / "episode_000000.npz") as episode:
-        stills = {n: np.repeat(episode[n][:1], len(frame), axis=0) for n in images if n in episode}
-    write_episode(demos, 0, plan=plan, frame=frame, q=plan[frame], **stills)
-    data = open_dataset(demos, 12)
-    assert data.onsets()[data.episode == 0].tolist() == [False, True, True, False, False]
-
-
 def test_second_open_maps_the_same_files_and_new_episodes_make_new_ones(demos):
     open_dataset(demos, H)
     caches = list((demos / ".cache").iterdir())

@@ -70,7 +70,7 @@ def make_config(**changes) -> TrainConfig:
         },
         "head": {"horizon": 6, "width": 32, "layers": 2, "heads": 2, "mlp": 64},
         "waypoint_stride": 1,
-        "onset_weight": 2,
+        "surprise_repeat": 3,
         "keyframe_weight": 0.5,
         "pretrained_backbone": "",
         "base": "uniform",

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often a frame is drawn: more often where the state alone does not foretell the chunk.
+
+While a movement runs, the joint state tells most of what follows, and nearly all frames are of
+that kind; the few at which the arms must look before they move (1 % of ours are starts at home)
+would be drowned. Neighbours in state space, from other episodes, show which is which.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from onestep_vla_ros.policy.normalizer import Normalizer
+from onestep_vla_ros.train.dataset import Dataset
+
+NEIGHBOURS = 8
+ASKED = 48
+"""Neighbours looked up, before those of the same episode are left out."""
+
+
+def surprise(
+    dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer
+) -> NDArray[np.float64]:
+    """Return the squared error of guessing each frame's chunk from its state's neighbours.
+
+    Args:
+        dataset: Frames.
+        frames: The frames that count and are each other's neighbours, (n,).
+        normalizer: Scales states and chunks.
+
+    Returns:
+        (n,) mean squared error a dimension, in normalised units.
+    """
+    q = dataset.q[frames]
+    state = (q - normalizer.state_mean.numpy()) / normalizer.state_std.numpy()
+    delta = dataset.action[frames] - normalizer.reference(q)[:, None, :]
+    chunk = ((delta - normalizer.action_mean.numpy()) / normalizer.action_std.numpy()).astype(
+        np.float32
+    )
+    episode = dataset.episode[frames]
+    near = cKDTree(state).query(state, k=min(ASKED, len(frames)), workers=-1)[1]
+    error = np.zeros(len(frames))
+    for i, row in enumerate(near):
+        others = row[episode[row] != episode[i]][:NEIGHBOURS]
+        if len(others):
+            error[i] = np.square(chunk[i] - chunk[others].mean(axis=0)).mean()
+    return error
+
+
+def repeats(error: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Return how often each frame stands in an epoch, 1 to `most`, in step with its surprise.
+
+    Args:
+        error: From `surprise`, (n,).
+        most: Largest repeat; 1 draws all alike.
+    """
+    typical = max(float(np.median(error)), 1e-9)
+    chosen: NDArray[np.int64] = np.clip(np.round(error / typical), 1, most).astype(np.int64)
+    return chosen

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+from tiny_demos import write_episode
+
+from onestep_vla_ros.policy.normalizer import Normalizer
+from onestep_vla_ros.train.dataset import open_dataset
+from onestep_vla_ros.train.surprise import repeats, surprise
+
+
+def _forks(demos):
+    """Ten episodes that rest alike, then move joint 4 up or down; half way the state tells."""
+    for i in range(10):
+        plan = np.zeros((12, 14), np.float32)
+        plan[:, 3] = (-1) ** i * np.concatenate([np.zeros(6), np.linspace(0.2, 1.2, 6)])
+        frame = np.array([3, 4, 5, 6, 7, 8, 9] + [9] * 5, np.int32)
+        write_episode(demos, i, plan=plan, frame=frame, q=plan[frame])
+    data = open_dataset(demos, 2)
+    frames = np.arange(len(data.q))
+    return data, frames, Normalizer.fit(data.q, data.action)
+
+
+def test_a_frame_before_the_fork_surprises_and_one_after_it_does_not(demos):
+    data, frames, normalizer = _forks(demos)
+    error = surprise(data, frames, normalizer).reshape(10, 12)
+    assert (error[:, 2] > 10 * error[:, 5]).all()
+
+
+def test_its_own_episode_foretells_nothing(demos):
+    data, frames, normalizer = _forks(demos)
+    alone = frames[data.episode == 0]
+    assert np.array_equal(surprise(data, alone, normalizer), np.zeros(len(alone)))
+
+
+def test_repeats_follow_the_surprise_between_one_and_the_most():
+    error = np.array([0.0, 1.0, 1.0, 1.0, 3.0, 400.0])
+    assert repeats(error, 30).tolist() == [1, 1, 1, 1, 3, 30]
+    assert repeats(error, 1).tolist() == [1] * 6
+    assert repeats(np.zeros(3), 30).tolist() == [1, 1, 1]
