@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo in real processes: simulator, bridge, policy, recorder and conductor over DDS."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from onestep_vla_ros.transport import SHARED_MEMORY
+
+pytestmark = [pytest.mark.ros, pytest.mark.sim, pytest.mark.slow]
+_DEADLINE_S = 120.0
+
+
+def _start(out):
+    command = [sys.executable, "-m", "onestep_vla_ros.cli", "demo", "--episodes", "1"]
+    command += ["--seed", "2001", "--bar", "0", "--out", str(out)]
+    log = (out.parent / "demo.log").open("w")
+    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _ours():
+    """Processes of our graphs on this machine."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read()
+            except OSError:
+                continue
+            if b"_node" in words and b"onestep_vla_ros" in words:
+                found.append(int(entry))
+    return found
+
+
+def _wait(condition, what):
+    end = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {_DEADLINE_S} s for {what}"
+        time.sleep(0.05)
+
+
+def test_one_episode_leaves_film_plot_and_result(tmp_path):
+    out = tmp_path / "demo"
+    demo = _start(out)
+    assert demo.wait(timeout=_DEADLINE_S) == 0, (tmp_path / "demo.log").read_text()
+    result = json.loads((out / "result.json").read_text())
+    assert result["command"] == "demo"
+    assert result["episodes"] == 1
+    assert result["chunks"]["accepted"] > 10
+    assert result["chunks"]["late"] == 0
+    assert result["faults"] == {}
+    assert result["latency_ms"]["p50"] > 0.0
+    assert result["capture_to_command_ms"]["p50"] > 0.0
+    assert (out / "demo.mp4").stat().st_size > 10_000
+    assert (out / "joints.png").stat().st_size > 10_000
+    _wait(lambda: not _ours(), "the graph to be gone")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_demo_leaves_no_process_and_no_shared_memory(tmp_path, number):
+    before = {path.name for path in SHARED_MEMORY.iterdir()}
+    out = tmp_path / "demo"
+    demo = _start(out)
+    _wait(lambda: (out / "progress.json").is_file() or demo.poll() is not None, "an episode")
+    assert demo.poll() is None, (tmp_path / "demo.log").read_text()
+    demo.send_signal(number)
+    demo.wait(timeout=_DEADLINE_S)
+    _wait(lambda: not _ours(), "the graph to be gone")
+    _wait(lambda: {p.name for p in SHARED_MEMORY.iterdir()} <= before, "shared memory to be clean")

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the repository ships is what the README speaks of."""
+
+import pytest
+
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.files import read_parameters, share_dir
+from onestep_vla_ros.policy.policy import load_policy
+from onestep_vla_ros.sim.tasks import instructions
+from onestep_vla_ros.train.evaluate import Evaluation, evaluate
+
+FOLDER = share_dir() / "resource" / "nano_place"
+LARGEST_BYTES = 25_000_000
+
+
+def test_it_fits_the_shipped_parameters_and_the_task():
+    policy = load_policy(FOLDER)
+    parameters = read_parameters("policy.yaml")
+    cameras = []
+    for text in parameters["cameras"]:
+        name, size = text.split(":")
+        width, height = map(int, size.split("x"))
+        cameras.append(CameraSpec(name, height, width))
+    policy.contract.check(parameters["joint_names"], cameras, parameters["waypoint_period_s"])
+    assert set(policy.contract.instruction_examples) == set(instructions("place"))
+    assert policy.checkpoint.decoding.steps == 1
+
+
+def test_it_is_small_and_carries_its_own_k_table():
+    assert sum(p.stat().st_size for p in FOLDER.rglob("*")) < LARGEST_BYTES
+    held_out = load_policy(FOLDER).checkpoint.held_out
+    assert {row["steps"] for row in held_out["rows"]} == {1, 2, 5, 10}
+    assert held_out["is_held_out"]
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 10])
+def test_it_does_the_task_on_seeds_it_never_saw(steps):
+    request = Evaluation(
+        world="yam", task="place", policy=str(FOLDER), steps=steps, episodes=6, seed=2000
+    )
+    episodes, figures = evaluate(request)
+    assert figures["successes"] >= 4, [(e.seed, e.fault, e.rejected) for e in episodes]
+    assert not figures["faults"]
