@@ -75,6 +75,7 @@ def test_lockstep_runs_an_episode_with_the_real_bridge_and_policy(
     bridge = make_node("bridge", "bridge.yaml", use_sim_time="true")
     carrier = BridgeCarrier(bridge)
     parameters = {"checkpoint": str(tiny_checkpoint), "use_sim_time": "true"}
+    parameters["waypoint_period_s"] = "0.04"  # the random checkpoint's own
     policy = make_node("policy", "policy.yaml", kind=make_policy, **parameters)
     user = make_node("user")
     traces = []
