@@ -130,13 +130,15 @@ class SimLoop:
         self._wire.publish_clock(now_s)
 
     def _wait(self, now_s: float, has_images: bool, is_wanted: Callable[[], bool]) -> None:
-        """Block until the chunk that is due and then this tick's command have come."""
-        chunk_s = self._wire.chunk_stamp_s
-        is_due = math.isnan(chunk_s) or now_s >= chunk_s + self._config.replan_period_s - _EPS_S
+        """Block until the chunk that is due and then this tick's command have come.
+
+        Whether one is due is asked anew each time: a reset can come between the policy's look
+        and its chunk, and that chunk, once here, puts the next one off.
+        """
         started = again = time.monotonic()
         with self._wire.arrived:
             while is_wanted() and not self._wire.is_reset_wanted():
-                missing = self._missing(now_s, has_images and is_due)
+                missing = self._missing(now_s, has_images and self._is_chunk_due(now_s))
                 if not missing:
                     return
                 wall = time.monotonic()
@@ -151,6 +153,10 @@ class SimLoop:
                     self._joints_due_s = now_s
                     self._publish(now_s, has_images)
                 self._wire.arrived.wait(timeout=0.1)
+
+    def _is_chunk_due(self, now_s: float) -> bool:
+        chunk_s = self._wire.chunk_stamp_s
+        return math.isnan(chunk_s) or now_s >= chunk_s + self._config.replan_period_s - _EPS_S
 
     def _missing(self, now_s: float, needs_chunk: bool) -> list[str]:
         missing = []

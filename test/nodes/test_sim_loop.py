@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -12,15 +13,19 @@ pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed
 pytestmark = pytest.mark.ros
 
 from conftest import HOME, SENTENCE  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
+from onestep_vla_ros.core.chunk import Chunk  # noqa: E402
 from onestep_vla_ros.core.config import SimNodeConfig  # noqa: E402
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 from onestep_vla_ros.nodes.bridge_node import BridgeCarrier  # noqa: E402
+from onestep_vla_ros.nodes.messages import chunk_to_trajectory, to_seconds  # noqa: E402
 from onestep_vla_ros.nodes.params import read_parameters  # noqa: E402
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
-from onestep_vla_ros.nodes.qos import EVERY, LATCHED  # noqa: E402
+from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE  # noqa: E402
 from onestep_vla_ros.nodes.sim_loop import LockstepError, SimLoop  # noqa: E402
 from onestep_vla_ros.nodes.sim_wire import SimWire  # noqa: E402
 from onestep_vla_ros.nodes.trace import Trace  # noqa: E402
@@ -114,6 +119,35 @@ def test_lockstep_without_a_bridge_ends_naming_what_is_missing(make_node, spin, 
     spin(lambda: not thread.is_alive(), what="the loop's end")
     assert "bridge/trace (bridge_node)" in str(thread.error)
     assert "action_chunk (policy_node)" in str(thread.error)
+
+
+def test_a_chunk_that_comes_after_a_reset_puts_the_next_one_off(make_node, spin, served):
+    """The demo hung here: the policy had looked just before the reset, so it was not due again."""
+    sim, thread = served(mode="lockstep", lockstep_timeout_s="10.0")
+    user = make_node("user")
+    traces = user.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
+    chunks = user.create_publisher(JointTrajectory, "action_chunk", RELIABLE)
+    clock = []
+
+    def answer(message):
+        clock.append(to_seconds(message.clock))
+        traces.publish(Trace(clock[-1], Mode.IDLE, math.nan, False).to_message())
+
+    def send_chunk(stamp_s):
+        chunks.publish(chunk_to_trajectory(Chunk(np.tile(HOME, (4, 1)), stamp_s, 0.04)))
+
+    user.create_subscription(Clock, "/clock", answer, EVERY)
+    spin(lambda: clock and chunks.get_subscription_count(), sim, user, what="discovery")
+    assert call(user, spin, Trigger, "sim/reset", Trigger.Request()).success
+    spin(lambda: clock[-1] == clock[-2], what="the wait for the first chunk")
+    send_chunk(clock[-1])
+    first = clock[-1]
+    spin(lambda: clock[-1] > first + 0.2 and clock[-1] == clock[-2], what="the next wait")
+    looked = clock[-1]
+    assert call(user, spin, Trigger, "sim/reset", Trigger.Request()).success
+    send_chunk(looked)
+    spin(lambda: clock[-1] > looked + 0.1 or thread.error, what="time to go on")
+    assert thread.error is None
 
 
 def test_each_reset_goes_on_to_the_next_seed_and_tells_it(make_node, spin, served, world):
