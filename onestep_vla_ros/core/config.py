@@ -176,7 +176,7 @@ class PolicyNodeConfig:
     device: str = param("Torch device, for example cpu or cuda:0")
     threads: int = param("Torch threads; 0 leaves torch's own choice", low=0, high=256)
     steps: int = param(
-        "Decoder steps K; 1 is the method, 2 the safe setting, 0 is auto, -1 the checkpoint's own",
+        "Decoder steps K; 1 is the method, 2 the safe setting, -1 the checkpoint's own",
         low=-1,
         high=100,
     )
