@@ -62,7 +62,11 @@ class Observer:
             self._states.append((stamp_s, q, qd))
 
     def on_instruction(self, text: str) -> None:
-        """Take a sentence; raise `ObservationError` when empty or too long, the old one stays."""
+        """Take a sentence; raise `ObservationError` when empty or too long.
+
+        The old one ends either way: whoever asks for something else must not see it go on.
+        """
+        self.instruction = ""
         self.instruction = check_instruction(text)
 
     def observe(self, now_s: float) -> Observation | Refusal | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,9 +39,7 @@ class Normalizer:
     @staticmethod
     def fit(state: NDArray[np.float32], action: NDArray[np.float32]) -> Normalizer:
         """Return the statistics of states (N, D) and absolute chunks (N, H, D)."""
-        delta = (
-            action.astype(np.float64) - Normalizer.reference(state.astype(np.float64))[:, None, :]
-        )
+        delta = action.astype(np.float64) - _reference(state.astype(np.float64))[:, None, :]
         numbers = (
             state.mean(0, dtype=np.float64),
             np.maximum(state.std(0, dtype=np.float64), STD_FLOOR),
@@ -62,13 +59,6 @@ class Normalizer:
     def decode_action(self, x: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
         """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above."""
         return x * self.action_std + self.action_mean + _base(q).unsqueeze(-2)
-
-    @staticmethod
-    def reference(q: NDArray[Any]) -> NDArray[Any]:
-        """Return what chunks are measured from: q (…, D) for arm joints, 0 for grippers."""
-        base = q.copy()
-        base[..., list(GRIPPER_INDEX)] = 0.0
-        return base
 
     @staticmethod
     def relative(action: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
@@ -119,6 +109,12 @@ def _array(value: object, shape: tuple[int, ...], positive: bool) -> tuple[torch
     if positive and array.min() <= 0.0:
         return empty, f"got: {array.min()}; allowed: > 0"
     return torch.from_numpy(array), ""
+
+
+def _reference(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    base = q.copy()
+    base[..., list(GRIPPER_INDEX)] = 0.0
+    return base
 
 
 def _base(q: torch.Tensor) -> torch.Tensor:

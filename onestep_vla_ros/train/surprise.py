@@ -9,6 +9,7 @@ would be drowned. Neighbours in state space, from other episodes, show which is 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -33,12 +34,9 @@ def surprise(
     Returns:
         (n,) mean squared error a dimension, in normalised units.
     """
-    q = dataset.q[frames]
-    state = (q - normalizer.state_mean.numpy()) / normalizer.state_std.numpy()
-    delta = dataset.action[frames] - normalizer.reference(q)[:, None, :]
-    chunk = ((delta - normalizer.action_mean.numpy()) / normalizer.action_std.numpy()).astype(
-        np.float32
-    )
+    q = torch.from_numpy(dataset.q[frames])
+    state = normalizer.encode_state(q).numpy()
+    chunk = normalizer.encode_action(torch.from_numpy(dataset.action[frames]), q).numpy()
     episode = dataset.episode[frames]
     near = cKDTree(state).query(state, k=min(ASKED, len(frames)), workers=-1)[1]
     error = np.zeros(len(frames))

@@ -137,7 +137,7 @@ def test_picture_from_the_future_is_not_used(observer):
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 2000])
-def test_unusable_instruction_leaves_the_old_one(observer, text):
+def test_unusable_instruction_ends_the_old_one_and_nothing_is_observed(observer, text):
     with pytest.raises(ObservationError):
         observer.on_instruction(text)
-    assert observer.instruction == "put the red cube on the plate"
+    assert refused(observer, 1.0)[0] == "no_instruction"
