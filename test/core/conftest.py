@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from bridge_rig import Rig
 
 from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.config import BridgeConfig
@@ -111,3 +112,8 @@ def _check_motion(run: list[Command], config: BridgeConfig) -> None:
         assert np.abs(tail.q[0] - command.q).max() <= 1e-12
         assert not tail.qd[-1].any()
         assert not tail.qdd[-1].any()
+
+
+@pytest.fixture
+def rig(bridge_config: BridgeConfig, home: np.ndarray) -> Rig:
+    return Rig(bridge_config, home)
