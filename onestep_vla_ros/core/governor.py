@@ -18,6 +18,9 @@ _SHARES = np.linspace(1.0, 0.0, 17)[:-1]
 _UNNOTICED = 1e-3
 """A reference this little outside the positions is served at the limit without notice."""
 
+_ABSURD = 1e9
+"""A reference of this size, infinite or nan, is none: the joint follows its stop."""
+
 
 class Governor:
     """Commanded state of J joints, advanced one control period at a time.
@@ -67,8 +70,8 @@ class Governor:
         """Do all joints stand still?"""
         return not self._state[1:].any()
 
-    def brake(self, duration_s: float | None = None) -> None:
-        """Follow the stop for `duration_s` [s], default one control period."""
+    def brake(self, duration_s: float | NDArray[np.float64] | None = None) -> None:
+        """Follow the stop for `duration_s` [s], one or one a joint; default a control period."""
         t = self._period_s if duration_s is None else duration_s
         self._set(self._stop.sample(t))
 
@@ -76,50 +79,64 @@ class Governor:
         """Take one period towards `reference`; return whether a limit stood in the way.
 
         Args:
-            reference: q, qd, qdd wanted at the end of the period, (3, J).
+            reference: q, qd, qdd wanted at the end of the period, (3, J). A joint whose
+                reference is not finite, or absurdly large, follows its stop.
         """
-        wanted, is_limited = self._wanted(reference)
+        is_sane = (np.abs(reference) < _ABSURD).all(axis=0)
+        if not is_sane.all():
+            wanted, _ = self._wanted(np.where(is_sane, reference, 0.0))
+            wanted = np.where(is_sane, wanted, self._stop.sample(self._period_s))
+            is_limited = True
+        else:
+            wanted, is_limited = self._wanted(reference)
         stop = Stop(wanted, self._acceleration, self._jerk)
-        is_feasible = self._is_feasible(stop)
-        if is_feasible.all():
+        is_whole = self._is_feasible(stop, slice(None))
+        if is_whole.all():
             self._set(wanted, stop)
             return is_limited
-        fallback = self._stop.sample(self._period_s)
-        share = self._largest_share(fallback, wanted - fallback, is_feasible)
-        self._set(fallback + share * (wanted - fallback))
+        partly = np.flatnonzero(~is_whole)
+        fallback = self._stop.sample(self._period_s)[:, partly]
+        wanted[:, partly] = self._largest_part(fallback, wanted[:, partly] - fallback, partly)
+        self._set(wanted)
         return True
 
-    def _largest_share(
+    def _largest_part(
         self,
         fallback: NDArray[np.float64],
         step: NDArray[np.float64],
-        is_whole: NDArray[np.bool_],
+        joints: NDArray[np.intp],
     ) -> NDArray[np.float64]:
-        """Return per joint how much of `step` may be added to `fallback`, (J,) in 0..1."""
-        tried = np.where(is_whole, 1.0, _SHARES[:, None])  # (S, J)
-        share = self._first_feasible(fallback, step, tried)
-        finer = share + _SHARES[:, None] / len(_SHARES)
-        finer = np.where(is_whole, 1.0, np.minimum(finer, 1.0))
-        return np.maximum(share, self._first_feasible(fallback, step, finer))
+        """Return `fallback` and as much of `step` as may be added to it, (3, K) of `joints`."""
+        tried = np.broadcast_to(_SHARES[:, None], (len(_SHARES), len(joints)))
+        share = self._first_feasible(fallback, step, tried, joints)
+        finer = np.minimum(share + _SHARES[:, None] / len(_SHARES), 1.0)
+        share = np.maximum(share, self._first_feasible(fallback, step, finer, joints))
+        part: NDArray[np.float64] = fallback + share * step
+        return part
 
     def _first_feasible(
         self,
         fallback: NDArray[np.float64],
         step: NDArray[np.float64],
         shares: NDArray[np.float64],
+        joints: NDArray[np.intp],
     ) -> NDArray[np.float64]:
-        states = fallback[:, None] + shares * step[:, None]  # (3, S, J)
-        is_feasible = self._is_feasible(Stop(states, self._acceleration, self._jerk))
+        """Return per joint the first of `shares` (S, K) that is feasible, else 0, (K,)."""
+        states = fallback[:, None] + shares * step[:, None]  # (3, S, K)
+        stop = Stop(states, self._acceleration[joints], self._jerk[joints])
+        is_feasible = self._is_feasible(stop, joints)
         first = is_feasible.argmax(axis=0)
-        joints = np.arange(shares.shape[1])
-        found: NDArray[np.float64] = shares[first, joints] * is_feasible[first, joints]
+        at = np.arange(len(joints))
+        found: NDArray[np.float64] = shares[first, at] * is_feasible[first, at]
         return found
 
-    def _is_feasible(self, stop: Stop) -> NDArray[np.bool_]:
+    def _is_feasible(self, stop: Stop, joints: NDArray[np.intp] | slice) -> NDArray[np.bool_]:
         """Return where a stop keeps V and the positions; A and J hold by construction."""
         low, high = stop.range()
         fits: NDArray[np.bool_] = (
-            (stop.peak_velocity <= self._velocity) & (low >= self._low) & (high <= self._high)
+            (stop.peak_velocity <= self._velocity[joints])
+            & (low >= self._low[joints])
+            & (high <= self._high[joints])
         )
         return fits
 
@@ -151,6 +168,8 @@ class Governor:
         return wanted, not is_free.all()
 
     def _set(self, state: NDArray[np.float64], stop: Stop | None = None) -> None:
+        # a stop that ends exactly on a limit is off by a rounding when worked out anew
+        np.clip(state[0], self._outer_low, self._outer_high, out=state[0])
         state.flags.writeable = False
         self._state = state
         self._stop = stop or Stop(state, self._acceleration, self._jerk)

@@ -160,3 +160,59 @@ def test_reset_outside_the_limits_starts_on_them():
     governor.reset(np.array([1.02, -1.02]))
     assert governor.state[0].tolist() == [1.0, -1.0]
     assert governor.is_at_rest
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, -1e9])
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_joint_whose_reference_is_no_number_follows_its_stop(bad, row):
+    one = np.ones(3)
+    limits = Limits(-2 * one, 2 * one, 2 * one, 10 * one, 500 * one)
+    governor, other = Governor(limits, TC), Governor(limits, TC)
+    for g in (governor, other):
+        g.reset(0 * one)
+        for _ in range(30):
+            g.step(np.stack([one, 0 * one, 0 * one]))
+    reference = np.stack([one, 0 * one, 0 * one])
+    other.step(reference)
+    announced = governor.stop.sample(TC)
+    reference[row, 1] = bad
+    with np.errstate(all="raise"):
+        assert governor.step(reference)
+    assert (governor.state[:, 1] == announced[:, 1]).all()
+    assert (governor.state[:, [0, 2]] == other.state[:, [0, 2]]).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_joints_do_not_know_of_each_other(seed):
+    """Whether one joint's step is cut must not move another by even a rounding."""
+    rng = np.random.default_rng(seed)
+    limits = _limits(4, rng)
+    rows = (limits.low, limits.high, limits.velocity, limits.acceleration, limits.jerk)
+    together = Governor(limits, TC)
+    alone = [Governor(Limits(*(row[[j]] for row in rows)), TC) for j in range(4)]
+    start = rng.uniform(limits.low, limits.high)
+    for governor, part in zip([together, *alone], [start, *start[:, None]], strict=True):
+        governor.reset(part)
+    for _ in range(60):
+        reference = rng.normal(size=(3, 4)) * np.array([[2.0], [4.0], [40.0]])
+        is_limited = [alone[j].step(reference[:, [j]]) for j in range(4)]
+        assert together.step(reference) == any(is_limited)
+        apart = np.concatenate([governor.state for governor in alone], axis=1)
+        assert (together.state == apart).all()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_start_exactly_on_a_limit_never_leaves_it_by_a_rounding(side):
+    """It did by 2e-15 rad: the stop that ends on the limit is worked out anew each period."""
+    rng = np.random.default_rng(5)
+    limits = _limits(500, rng)
+    governor = Governor(limits, TC)
+    governor.reset((limits.low, limits.high)[side])
+    for tick in range(200):
+        far = np.where(rng.random(500) < 0.5, limits.low - 1.0, limits.high + 1.0)
+        if tick % 7 == 0:
+            reference = np.stack([far, 0 * far, 0 * far])
+        governor.step(reference)
+        assert (governor.state[0] >= limits.low).all()
+        assert (governor.state[0] <= limits.high).all()
