@@ -13,6 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from onestep_vla_ros.cli_measure import (
+    add_bench,
+    add_faults,
+    add_soak,
+    run_bench,
+    run_faults,
+    run_soak,
+)
 from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.files import share_dir
 
@@ -35,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="onestep-vla", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, add in _COMMANDS.items():
-        run = globals()[f"_run_{name}"]
+    for name, (add, run) in _COMMANDS.items():
         sub = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         add(sub)
         sub.set_defaults(run=run)
@@ -225,13 +232,16 @@ def _policy(options: argparse.Namespace) -> Path:
 
 
 _COMMANDS = {
-    "demo": _add_demo,
-    "up": _add_up,
-    "demos": _add_demos,
-    "train": _add_train,
-    "eval": _add_eval,
-    "check": _add_check,
-    "doctor": _add_doctor,
+    "demo": (_add_demo, _run_demo),
+    "up": (_add_up, _run_up),
+    "demos": (_add_demos, _run_demos),
+    "train": (_add_train, _run_train),
+    "eval": (_add_eval, _run_eval),
+    "check": (_add_check, _run_check),
+    "faults": (add_faults, run_faults),
+    "soak": (add_soak, run_soak),
+    "bench": (add_bench, run_bench),
+    "doctor": (_add_doctor, _run_doctor),
 }
 
 if __name__ == "__main__":

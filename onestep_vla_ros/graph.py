@@ -68,7 +68,7 @@ def _bridge(arguments: Arguments, *, use_sim_time: bool) -> Node:
         "bridge_node",
         "bridge",
         config=("bridge.yaml", *robot),
-        parameters={"output_mode": arguments["output"], "use_sim_time": use_sim_time},
+        parameters={"output_mode": [arguments["output"]] * 2, "use_sim_time": use_sim_time},
     )
 
 
@@ -197,8 +197,8 @@ _POLICY_ARGUMENTS = (
     Argument(
         "output",
         "joint_trajectory",
-        "What the controllers take: trajectories that end at rest, or bare positions",
-        ("joint_trajectory", "forward_position"),
+        "What the controllers take: trajectories that end at rest, single points, or positions",
+        ("joint_trajectory", "joint_trajectory_point", "forward_position"),
     ),
 )
 

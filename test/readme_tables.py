@@ -7,7 +7,8 @@ Run `python test/readme_tables.py` to write them anew.
 import re
 from pathlib import Path
 
-from onestep_vla_ros.core.config import BridgeConfig, PolicyNodeConfig, SimNodeConfig
+from onestep_vla_ros.core.bridge_config import BridgeConfig
+from onestep_vla_ros.core.config import PolicyNodeConfig, SimNodeConfig
 from onestep_vla_ros.core.parameter import markdown_table
 from onestep_vla_ros.files import read_parameters
 

@@ -7,13 +7,14 @@ from dataclasses import fields
 
 import pytest
 
+from onestep_vla_ros.core import bridge_config
 from onestep_vla_ros.core import config as schema
 from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.parameter import from_mapping, markdown_table
 from onestep_vla_ros.files import read_yaml, share_dir
 
 NODES = {
-    "bridge": schema.BridgeConfig,
+    "bridge": bridge_config.BridgeConfig,
     "policy": schema.PolicyNodeConfig,
     "sim": schema.SimNodeConfig,
     "recorder": schema.RecorderConfig,
@@ -56,7 +57,7 @@ def test_robot_overlay_only_overrides_what_the_bridge_has():
     values = _values("bridge")
     overlay = _values("bridge_robot")
     assert set(overlay) <= set(values)
-    config = from_mapping(schema.BridgeConfig, values | overlay)
+    config = from_mapping(bridge_config.BridgeConfig, values | overlay)
     assert config.resume_chunks >= 3
 
 
@@ -68,4 +69,4 @@ def test_bridge_and_policy_speak_of_the_same_joints():
 def test_bridge_and_sim_agree_on_period_and_command_topics():
     bridge, sim = _values("bridge"), _values("sim")
     assert bridge["control_period_s"] == sim["control_period_s"]
-    assert bridge["output_mode"] == sim["command_mode"]
+    assert bridge["output_mode"] == [sim["command_mode"]] * 2

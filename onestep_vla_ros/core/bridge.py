@@ -4,37 +4,26 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.gate import ChunkGate
 from onestep_vla_ros.core.governor import Governor
+from onestep_vla_ros.core.joints import ARM_DOF
 from onestep_vla_ros.core.ledger import Ledger
 from onestep_vla_ros.core.limits import Limits
+from onestep_vla_ros.core.metronome import Metronome
 from onestep_vla_ros.core.plan import Plan
+from onestep_vla_ros.core.start_pose import StartPose
 from onestep_vla_ros.core.supervisor import Facts, Mode, Supervisor
+from onestep_vla_ros.core.tally import Tally
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 from onestep_vla_ros.core.watch import JointStateWatch
 
-_EARLIEST = 0.1
-"""A tick that comes before this share of its period repeats the last command."""
-
-_MALFORMED = frozenset(
-    {
-        Reason.MALFORMED,
-        Reason.NOT_FINITE,
-        Reason.WRONG_JOINTS,
-        Reason.WRONG_LENGTH,
-        Reason.WRONG_PERIOD,
-        Reason.HORIZON,
-        Reason.OUT_OF_RANGE,
-    }
-)
 _BAD_STATE = frozenset(
     {Reason.MALFORMED, Reason.NOT_FINITE, Reason.OUT_OF_RANGE, Reason.WRONG_JOINTS}
 )
@@ -53,22 +42,28 @@ class Bridge:
         limits = Limits.from_config(config)
         self._gate = ChunkGate(config)
         self._watch = JointStateWatch(config)
-        self._plan = Plan(
-            limits, np.array(config.jump_limit), config.splice_lead_s, config.min_waypoints
-        )
+        self._plan = Plan(limits, config)
         self._governor = Governor(limits, config.control_period_s)
         self._supervisor = Supervisor(config.joint_state_timeout_s, config.joint_state_fault_s)
+        self._metronome = Metronome(config.control_period_s)
+        self._start = StartPose(config)
+        self._tally = Tally(config.resume_chunks, config.fault_chunks)
         self.ledger = Ledger(config.ledger_window)
-        self.counts: Counter[str] = Counter()
+        self.counts = self._tally.counts
         """Refusals per reason, as "joint_states: not finite" or "action_chunk: jumps …"."""
-        self._now_s = -math.inf
-        self._enabled_s = -math.inf
-        self._origin_s = 0.0
-        self._periods = 0
+        # a controller that got a trajectory follows its tail while ticks are missing
+        self._follows_tail = np.repeat(
+            [float(mode == "joint_trajectory") for mode in config.output_mode], ARM_DOF
+        )
+        self._obstacles: dict[str, str] = {}
+        self._now_s = self._enabled_s = -math.inf
         self._last: Command | None = None
-        self._hold_reason = "no chunk yet"
         self._state_note = ""
-        self._good_chunks = self._malformed_chunks = 0
+
+    @property
+    def has_output(self) -> bool:
+        """Does a command go out every period?"""
+        return self._supervisor.has_output
 
     @property
     def is_at_rest(self) -> bool:
@@ -115,9 +110,35 @@ class Bridge:
         if isinstance(verdict, Rejected):
             self._refuse_chunk(verdict)
             return verdict
-        self._malformed_chunks = 0
+        self._tally.end_malformed()
         self._gate.let_in(chunk)
         return verdict
+
+    def on_start_pose(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Verdict:
+        """Take the range of poses, (14,) each, in which the policy may start."""
+        return self._start.take(low, high)
+
+    def on_inference(
+        self, stamp_s: float, observed_s: float, started_s: float, ended_s: float
+    ) -> None:
+        """Take when the policy worked on the observation of `stamp_s`, for the ledger [s]."""
+        self.ledger.on_inference(stamp_s, observed_s, started_s, ended_s)
+
+    def set_obstacle(self, name: str, why: str, now_s: float) -> None:
+        """Note why the arms may not be moved at all, or with "" that the reason is gone.
+
+        Args:
+            name: What it is about, for example a topic with a second publisher.
+            why: In words; refuses `enable`, and is a fault while enabled.
+            now_s: Time [s].
+        """
+        self._observe_clock(now_s)
+        if not why:
+            self._obstacles.pop(name, None)
+            return
+        self._obstacles[name] = why
+        if self._supervisor.has_output:
+            self._supervisor.fault(f"{name}: {why}")
 
     def enable(self, now_s: float) -> Verdict:
         """Start commanding: the first command is the measured state, at rest."""
@@ -128,12 +149,19 @@ class Bridge:
             age = self._watch.age_s(now_s)
             note = self._state_note or "publish joint_states with all joints"
             return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old; {note}")
+        if self._obstacles:
+            words = "; ".join(f"{name}: {why}" for name, why in self._obstacles.items())
+            return Rejected(Reason.OBSTACLE, words)
+        start = self._start.judge(self._watch.q)
+        if isinstance(start, Rejected):
+            return start
         verdict = self._supervisor.enable()
-        if verdict.is_accepted:
-            self._governor.reset(self._watch.q)
-            self._let_go("no chunk yet")
-            self._enabled_s, self._last = now_s, None
-        return verdict
+        if isinstance(verdict, Rejected):
+            return verdict
+        self._governor.reset(self._watch.q)
+        self._let_go("no chunk yet")
+        self._enabled_s, self._last = now_s, None
+        return start if start.detail else verdict
 
     def disable(self, now_s: float) -> Verdict:
         """Brake to rest, then command nothing."""
@@ -154,14 +182,14 @@ class Bridge:
     def tick(self, now_s: float) -> Command:
         """Return the command of this control period; never raises."""
         self._observe_clock(now_s)
+        missed = 0
         if self._supervisor.has_output and self._last is not None and self._last.q is not None:
-            missing = (now_s - self._origin_s) / self._config.control_period_s - self._periods
-            if missing < _EARLIEST:
+            beat = self._metronome.beat(now_s)
+            if beat is None:
                 return self._last
-            missed = max(math.floor(missing) - 1, 0) if missing >= 2.0 else 0
-            self._periods += 1 + missed
+            missed = beat
         else:
-            self._origin_s, self._periods, missed = now_s, 0, 0
+            self._metronome.start(now_s)
         mode, reason = self._decide(now_s)
         if not self._supervisor.has_output:
             self._last = Command(mode, reason, now_s)
@@ -174,36 +202,28 @@ class Bridge:
             fault = self._watch.tracking_fault(self._governor.state[0], now_s)
             if fault:
                 self._supervisor.fault(fault)
+        has_plan = self._plan.is_active
         facts = Facts(
             state_age_s=self._watch.age_s(now_s),
             state_note=self._state_note,
-            plan_problem=self._plan_problem(now_s),
+            start_problem=self._start.remaining(now_s),
+            plan_problem=self._plan.problem(now_s) if has_plan else self._tally.hold_reason,
             is_at_rest=self._governor.is_at_rest,
         )
         mode, reason = self._supervisor.update(facts)
+        if mode is not Mode.START:
+            self._start.interrupt()
         if mode is not Mode.RUN and (self._plan.is_active or mode is not Mode.HOLD):
             self._let_go(f"{reason}; waiting for a good chunk")
         return mode, reason
 
-    def _plan_problem(self, now_s: float) -> str:
-        if not self._plan.is_active:
-            return self._hold_reason
-        age = now_s - self._plan.stamp_s
-        if age > self._config.max_plan_age_s:
-            allowed = f"{self._config.max_plan_age_s} s"
-            return f"the plan's observation is {age:.2f} s old, allowed {allowed}"
-        if now_s >= self._plan.end_s:
-            return f"the plan of {age:.2f} s ago has run out"
-        return ""
-
     def _command(self, mode: Mode, reason: str, now_s: float, missed: int) -> Command:
         is_governed = False
-        stamp_s = self._origin_s + (self._periods + 1) * self._config.control_period_s
+        stamp_s = self._metronome.stamp_s
         if self._last is not None and self._last.q is not None:
-            if missed and self._config.output_mode == "joint_trajectory":
-                # the controller has followed the tail of the last message meanwhile
-                self._governor.brake(missed * self._config.control_period_s)
-            reference = self._plan.sample(stamp_s) if mode is Mode.RUN else None
+            if missed and self._follows_tail.any():
+                self._governor.brake(missed * self._config.control_period_s * self._follows_tail)
+            reference = self._reference(mode, stamp_s)
             if reference is None:
                 self._governor.brake()
             else:
@@ -211,6 +231,14 @@ class Bridge:
         self.ledger.on_tick(now_s, mode is Mode.RUN, is_governed, missed)
         q, qd, qdd = self._governor.state
         return Command(mode, reason, stamp_s, q, qd, qdd, is_governed, self._governor.stop)
+
+    def _reference(self, mode: Mode, stamp_s: float) -> NDArray[np.float64] | None:
+        """Return q, qd, qdd to serve at `stamp_s`, (3, 14), or None to follow the stop."""
+        if mode is Mode.RUN:
+            return self._plan.sample(stamp_s)
+        if mode is Mode.START:
+            return self._start.sample(stamp_s, self._governor.state)
+        return None
 
     def _judge(self, chunk: Chunk, now_s: float) -> Verdict:
         """Return the verdict on `chunk`; splices it when all is well and it is wanted."""
@@ -222,15 +250,13 @@ class Bridge:
         if chunk.stamp_s < self._enabled_s:
             return Rejected(Reason.BEFORE_ENABLE, "its observation is from before enable")
         last = self._last
+        if self._start.is_under_way:
+            return Rejected(Reason.START_POSE, self._start.remaining(now_s))
         mode = last.mode if last else Mode.HOLD  # enabled, its first tick is yet to come
         if last and mode not in (Mode.RUN, Mode.HOLD):
             return Rejected(Reason.STOPPED, last.reason)
-        if mode is Mode.HOLD:
-            self._good_chunks += 1
-            needed = self._config.resume_chunks
-            if self._good_chunks < needed or not self._governor.is_at_rest:
-                self._hold_reason = f"{min(self._good_chunks, needed)} of {needed} good chunks"
-                return Accepted(self._hold_reason + ", at rest first")
+        if mode is Mode.HOLD and not (self._tally.is_enough() and self._governor.is_at_rest):
+            return Accepted(self._tally.hold_reason + ", at rest first")
         at_s = last.stamp_s if last else now_s + self._config.control_period_s
         verdict = self._plan.splice(chunk, at_s, self._governor.state)
         if verdict.is_accepted:
@@ -238,21 +264,16 @@ class Bridge:
         return verdict
 
     def _refuse_chunk(self, verdict: Rejected) -> None:
-        self.counts[f"action_chunk: {verdict.reason.value}"] += 1
+        self._tally.count("action_chunk", verdict)
         if not self._supervisor.has_output:
             return
-        if verdict.reason not in (Reason.DUPLICATE, Reason.OLDER):
-            self._good_chunks = 0
         self.ledger.on_rejected(verdict.reason in (Reason.LATE, Reason.TOO_OLD))
-        if not self._plan.is_active:
-            self._hold_reason = f"chunk refused, {verdict.reason.value}: {verdict.detail}"
-        if verdict.reason in _MALFORMED:
-            self._malformed_chunks += 1
-            if self._malformed_chunks >= self._config.fault_chunks:
-                self._supervisor.fault(f"{self._malformed_chunks} bad chunks: {verdict.detail}")
+        fault = self._tally.refuse(verdict, self._plan.is_active)
+        if fault:
+            self._supervisor.fault(fault)
 
     def _refuse_state(self, verdict: Rejected) -> None:
-        self.counts[f"joint_states: {verdict.reason.value}"] += 1
+        self._tally.count("joint_states", verdict)
         self._state_note = f"the last was refused, {verdict.reason.value}: {verdict.detail}"
         is_lasting = verdict.reason is Reason.STATE_JUMP and self._watch.has_jumped
         if self._supervisor.has_output and (verdict.reason in _BAD_STATE or is_lasting):
@@ -261,8 +282,7 @@ class Bridge:
     def _let_go(self, why: str) -> None:
         """Forget the plan and start counting good chunks anew."""
         self._plan.clear()
-        self._hold_reason = why
-        self._good_chunks = self._malformed_chunks = 0
+        self._tally.begin(why)
 
     def _observe_clock(self, now_s: float) -> None:
         """Notice a clock that went back: fault while enabled, and forget all old stamps."""
@@ -274,5 +294,5 @@ class Bridge:
             self._watch.forget()
             self._gate.forget()
             self._let_go("no chunk yet")
-            self._origin_s, self._periods = now_s - self._config.control_period_s, 0
+            self._metronome.turn_back(now_s)
         self._now_s = now_s

@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.stop import Stop
 from onestep_vla_ros.core.supervisor import Mode
 
-_TAIL_KNOTS = 9
+_APART_S = 1e-8
+"""Knots closer than this are one: time on the wire has nanoseconds."""
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
     """Knots from a command to rest, for controllers that interpolate quintically.
 
+    There is a knot wherever a joint's jerk switches, so between two of them every joint runs
+    on one cubic: the quintic through them is that cubic and keeps the jerk limit.
+
     Attributes:
-        times_s: Times after the command's `stamp_s`, (K,), the first 0 [s].
-        q: Positions, (K, 14).
-        qd: Velocities, (K, 14), the last row zero.
-        qdd: Accelerations, (K, 14), the last row zero.
+        times_s: Times after the command's `stamp_s`, (K,), the first 0, in whole ns [s].
+        q: Positions of J joints, (K, J).
+        qd: Velocities, (K, J), the last row zero.
+        qdd: Accelerations, (K, J), the last row zero.
     """
 
     times_s: NDArray[np.float64]
@@ -56,13 +62,25 @@ class Command:
     governor_active: bool = False
     stop: Stop | None = None
 
-    @property
-    def tail(self) -> Tail | None:
-        """The way to rest from this set point, worked out at each call; None without output."""
-        if self.stop is None or self.q is None or self.qd is None or self.qdd is None:
+    def tail(self, part: slice = _ALL) -> Tail | None:
+        """Return the way to rest of the joints in `part`, worked out anew; None without output.
+
+        Args:
+            part: Which joints, for example one arm's; K is at most 3 of each, plus one.
+        """
+        if self.stop is None:
             return None
-        duration = self.stop.duration_s
-        times = np.linspace(0.0, duration, _TAIL_KNOTS) if duration > 0.0 else np.zeros(1)
-        q, qd, qdd = self.stop.sample(times[:, None])
+        times = _merged(self.stop.switches_s[:, part])
+        q, qd, qdd = self.stop.part(part).sample(times[:, None])
         qd[-1] = qdd[-1] = 0.0
         return Tail(times, q, qd, qdd)
+
+
+def _merged(switches_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 0 and the switching times in whole ns, rising, the first 0, (K,)."""
+    times = np.unique(np.round(np.append(switches_s, 0.0), 9))
+    is_apart = np.append(True, np.diff(times) > _APART_S)
+    kept: NDArray[np.float64] = times[is_apart]
+    if not is_apart[-1] and len(kept) > 1:
+        kept[-1] = times[-1]  # rest is not reached sooner
+    return kept

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameter schema: what each node takes, in which unit, within which range.
+"""The parameter schema of all nodes but the bridge: unit, range and meaning of each.
 
 Values live in config/*.yaml only. `parameter.from_mapping` reads them; "typical" in a doc
 is the value to start from. Lists of 14 follow `joints.JOINT_NAMES`; their unit is rad (and
@@ -8,150 +8,10 @@ its derivatives) for the arm joints and 1 (0 closed, 1 open) for the grippers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from onestep_vla_ros.core.contradiction import bridge_contradictions
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.parameter import param
-
-
-@dataclass(frozen=True, slots=True)
-class BridgeConfig:
-    """Parameters of bridge_node: limits, deadlines and what a chunk may look like."""
-
-    control_period_s: float = param(
-        "Control period Tc, typical 0.01", unit="s", low=0.001, high=0.05
-    )
-    output_mode: str = param(
-        "What the controllers take: trajectories that end at rest, or plain positions",
-        choices=("joint_trajectory", "forward_position"),
-    )
-    joint_names: tuple[str, ...] = param("Joint names on the wire, in the 14-D order", length=DOF)
-    position_low: tuple[float, ...] = param(
-        "Lower joint limits; YAM arm -2.618 0 0 -1.693 -1.571 -2.094, gripper 0",
-        unit="rad",
-        low=-10.0,
-        high=10.0,
-        length=DOF,
-    )
-    position_high: tuple[float, ...] = param(
-        "Upper joint limits; YAM arm 3.1416 3.665 3.1416 1.571 1.571 2.094, gripper 1",
-        unit="rad",
-        low=-10.0,
-        high=10.0,
-        length=DOF,
-    )
-    position_margin: tuple[float, ...] = param(
-        "Kept free inside both limits; typical 0.01, gripper 0",
-        unit="rad",
-        low=0.0,
-        high=1.0,
-        length=DOF,
-    )
-    max_velocity: tuple[float, ...] = param(
-        "Velocity limit V; typical 2, gripper 4", unit="rad/s", low=0.01, high=20.0, length=DOF
-    )
-    max_acceleration: tuple[float, ...] = param(
-        "Acceleration limit A; typical 10, gripper 40",
-        unit="rad/s^2",
-        low=0.1,
-        high=500.0,
-        length=DOF,
-    )
-    max_jerk: tuple[float, ...] = param(
-        "Jerk limit J; typical 500, gripper 2000",
-        unit="rad/s^3",
-        low=1.0,
-        high=50000.0,
-        length=DOF,
-    )
-    joint_state_timeout_s: float = param(
-        "Joint states older than this stop the arms; typical 0.05", unit="s", low=0.005, high=1.0
-    )
-    joint_state_fault_s: float = param(
-        "Joint states older than this are a fault; typical 1", unit="s", low=0.01, high=10.0
-    )
-    measured_overshoot: float = param(
-        "How far outside its limits a joint may be measured; typical 0.05",
-        unit="rad",
-        low=0.0,
-        high=0.1,
-    )
-    state_jump_factor: float = param(
-        "A measured step above factor x V x period is refused, three are a fault; typical 5",
-        low=1.0,
-        high=100.0,
-    )
-    tracking_error_limit: tuple[float, ...] = param(
-        "Allowed gap of command and measured; soft sim gains lag up to 0.15 s x velocity, arms "
-        "sag 0.03: typical 0.1 on stiff arms, 0.4 in simulation, gripper 2 (it holds things)",
-        unit="rad",
-        low=0.001,
-        high=10.0,
-        length=DOF,
-    )
-    tracking_error_timeout_s: float = param(
-        "A tracking error that lasts this long is a fault; typical 0.1",
-        unit="s",
-        low=0.0,
-        high=5.0,
-    )
-    max_observation_age_s: float = param(
-        "Oldest observation a new chunk may rest on; typical 0.3", unit="s", low=0.01, high=5.0
-    )
-    max_plan_age_s: float = param(
-        "Oldest observation the running plan may rest on, then hold; typical 0.6, above "
-        "replan period + latency",
-        unit="s",
-        low=0.05,
-        high=10.0,
-    )
-    future_tolerance_s: float = param(
-        "How far in the future a stamp may lie; typical 0.02", unit="s", low=0.0, high=0.5
-    )
-    jump_limit: tuple[float, ...] = param(
-        "Largest step from the plan to a new chunk, and how far outside the position limits a "
-        "waypoint may lie; typical 0.3, gripper 1.1",
-        unit="rad",
-        low=0.001,
-        high=10.0,
-        length=DOF,
-    )
-    min_waypoints: int = param(
-        "Fewer usable waypoints than this make a chunk late; typical 2", low=2, high=100
-    )
-    max_waypoints: int = param(
-        "More waypoints than this refuse a chunk; typical 128", low=2, high=1000
-    )
-    min_period_s: float = param(
-        "Shortest waypoint period; typical 0.01", unit="s", low=0.001, high=1.0
-    )
-    max_period_s: float = param(
-        "Longest waypoint period; typical 0.2", unit="s", low=0.001, high=1.0
-    )
-    max_horizon_s: float = param("Longest chunk; typical 3", unit="s", low=0.01, high=30.0)
-    splice_lead_s: float = param(
-        "Waypoints due sooner than this are dropped; typical 0.02", unit="s", low=0.0, high=0.5
-    )
-    resume_chunks: int = param(
-        "Good chunks in a row before leaving HOLD; typical 1, on a robot 3", low=1, high=100
-    )
-    fault_chunks: int = param(
-        "Malformed chunks in a row that are a fault; typical 3", low=1, high=1000
-    )
-    status_period_s: float = param(
-        "Period of status and diagnostics; typical 1", unit="s", low=0.05, high=60.0
-    )
-    ledger_window: int = param(
-        "Chunks the latency percentiles look back on; typical 1000", low=10, high=100000
-    )
-
-    @staticmethod
-    def contradictions(values: Mapping[str, Any]) -> list[str]:
-        """Return what contradicts itself among the `values` that were read, a line each."""
-        return bridge_contradictions(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +66,12 @@ class PolicyNodeConfig:
     future_tolerance_s: float = param(
         "How far in the future a stamp may lie; typical 0.02", unit="s", low=0.0, high=0.5
     )
+    frozen_images: int = param(
+        "This many equal pictures in a row of a camera, with new stamps, are a frozen camera; "
+        "typical 10, 0 for rendered ones, which do not change while the scene rests",
+        low=0,
+        high=1000,
+    )
     image_transport: str = param("Which image topics to read", choices=("raw", "compressed"))
     instruction: str = param("Instruction until one arrives on the topic; empty waits for one")
     fault_inferences: int = param(
@@ -246,7 +112,7 @@ class SimNodeConfig:
     image_transport: str = param("Which image topics to publish", choices=("raw", "compressed"))
     command_mode: str = param(
         "Which command topics to obey, as the bridge's output_mode",
-        choices=("joint_trajectory", "forward_position"),
+        choices=("joint_trajectory", "joint_trajectory_point", "forward_position"),
     )
     replan_period_s: float = param(
         "Lockstep: time between the observations whose chunk is waited for, as the policy's",

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from onestep_vla_ros.core.joints import ARM_DOF, ARMS
+
 _ORDERED = (
     ("joint_state_timeout_s", "joint_state_fault_s"),
     ("max_observation_age_s", "max_plan_age_s"),
@@ -13,6 +15,9 @@ _ORDERED = (
     ("min_waypoints", "max_waypoints"),
 )
 """Pairs of which the first may not lie above the second."""
+
+_LEAST_SCALE = 1e-6
+"""Smallest size of a scale of the wire: below it nothing could be read back."""
 
 _LEAST_RANGE = 0.01
 """Smallest range of positions a joint may be left with [rad]."""
@@ -24,13 +29,32 @@ def bridge_contradictions(values: Mapping[str, Any]) -> list[str]:
     Args:
         values: The parameters that were read without a fault; the others are not judged.
     """
-    return [*_names(values), *_positions(values), *_velocities(values), *_order(values)]
+    judges = (_names, _output_joints, _scales, _positions, _velocities, _order)
+    return [fault for judge in judges for fault in judge(values)]
 
 
 def _names(values: Mapping[str, Any]) -> Iterator[str]:
     names = values.get("joint_names", ())
     if len(set(names)) != len(names) or "" in names:
         yield f"joint_names: got: {list(names)}; allowed: each name once, none empty"
+
+
+def _output_joints(values: Mapping[str, Any]) -> Iterator[str]:
+    if "joint_names" not in values or "gripper_output" not in values:
+        return
+    names = values["joint_names"]
+    count = ARM_DOF if values["gripper_output"] == "in_arm" else ARM_DOF - 1
+    for i, arm in enumerate(ARMS):
+        key = f"{arm}_output_joints"
+        wanted = names[i * ARM_DOF : i * ARM_DOF + count]
+        if key in values and sorted(values[key]) != sorted(wanted):
+            yield f"{key}: got: {list(values[key])}; allowed: each of {list(wanted)} once"
+
+
+def _scales(values: Mapping[str, Any]) -> Iterator[str]:
+    for i, scale in enumerate(values.get("wire_scale", ())):
+        if abs(scale) < _LEAST_SCALE:
+            yield f"wire_scale[{i}]: got: {scale}; allowed: at least {_LEAST_SCALE} in size"
 
 
 def _positions(values: Mapping[str, Any]) -> Iterator[str]:

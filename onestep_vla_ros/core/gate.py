@@ -7,10 +7,13 @@ import math
 
 import numpy as np
 
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
+
+_LEAST_NORMAL = np.finfo(np.float64).tiny
+"""Smaller numbers but zero are damaged memory, not angles; they also slow a processor down."""
 
 
 class ChunkGate:
@@ -56,6 +59,11 @@ class ChunkGate:
             i, j = np.argwhere(~is_finite)[0]
             name = config.joint_names[j]
             return Rejected(Reason.NOT_FINITE, f"waypoint {i} of {name} is {chunk.q[i, j]}")
+        is_subnormal = (chunk.q != 0.0) & (np.abs(chunk.q) < _LEAST_NORMAL)
+        if is_subnormal.any():
+            i, j = np.argwhere(is_subnormal)[0]
+            name = config.joint_names[j]
+            return Rejected(Reason.DENORMAL, f"waypoint {i} of {name} is {chunk.q[i, j]}")
         is_outside = (chunk.q < self._low) | (chunk.q > self._high)
         if is_outside.any():
             i, j = np.argwhere(is_outside)[0]

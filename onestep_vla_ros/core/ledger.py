@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,11 @@ class LedgerSummary:
     """The ledger's figures at one moment.
 
     Attributes:
+        capture_to_observed: Observation's capture to all of it being with the policy.
+        inference: The network's own time.
+        inferred_to_received: End of inference to the chunk's arrival.
         capture_to_received: Observation's capture to the chunk's arrival.
+        received_to_command: The chunk's arrival to the first command it influenced.
         capture_to_command: Observation's capture to the first command it influenced.
         spliced: Chunks that entered the plan.
         late: Chunks with too few waypoints left, or of too old an observation.
@@ -34,7 +39,11 @@ class LedgerSummary:
         overruns: Control periods that were missed.
     """
 
+    capture_to_observed: Percentiles
+    inference: Percentiles
+    inferred_to_received: Percentiles
     capture_to_received: Percentiles
+    received_to_command: Percentiles
     capture_to_command: Percentiles
     spliced: int
     late: int
@@ -45,20 +54,38 @@ class LedgerSummary:
     overruns: int
 
 
+_SPANS = tuple(f.name for f in fields(LedgerSummary) if f.type == "Percentiles")
+_COUNTS = tuple(f.name for f in fields(LedgerSummary) if f.type == "int")
+_UNMATCHED = 16
+"""Chunks whose inference is awaited, and inferences whose chunk is."""
+
+
 class Ledger:
     """Latencies over the last `window` chunks, counts since the start."""
 
     def __init__(self, window: int) -> None:
-        self._received: deque[float] = deque(maxlen=window)
-        self._commanded: deque[float] = deque(maxlen=window)
-        self._waiting_stamp_s: float | None = None
+        self._spans: dict[str, deque[float]] = {name: deque(maxlen=window) for name in _SPANS}
+        self._received_s: dict[float, float] = {}
+        self._inferred_s: dict[float, float] = {}
+        self._waiting_s: tuple[float, float] | None = None
         self.counts: Counter[str] = Counter()
+
+    def on_inference(
+        self, stamp_s: float, observed_s: float, started_s: float, ended_s: float
+    ) -> None:
+        """Note when the policy had the observation of `stamp_s` and inferred from it [s]."""
+        self._spans["capture_to_observed"].append(observed_s - stamp_s)
+        self._spans["inference"].append(ended_s - started_s)
+        _remember(self._inferred_s, stamp_s, ended_s)
+        self._match(stamp_s)
 
     def on_spliced(self, stamp_s: float, now_s: float) -> None:
         """Note a chunk of `stamp_s` that entered the plan at `now_s`."""
         self.counts["spliced"] += 1
-        self._received.append(now_s - stamp_s)
-        self._waiting_stamp_s = stamp_s
+        self._spans["capture_to_received"].append(now_s - stamp_s)
+        self._waiting_s = (stamp_s, now_s)
+        _remember(self._received_s, stamp_s, now_s)
+        self._match(stamp_s)
 
     def on_rejected(self, is_late: bool) -> None:
         """Note a chunk that was refused while enabled."""
@@ -71,18 +98,35 @@ class Ledger:
         self.counts["run_ticks"] += is_running
         self.counts["governed_ticks"] += is_governed
         self.counts["overruns"] += missed
-        if is_running and self._waiting_stamp_s is not None:
-            self._commanded.append(now_s - self._waiting_stamp_s)
-            self._waiting_stamp_s = None
+        if is_running and self._waiting_s is not None:
+            captured_s, received_s = self._waiting_s
+            self._spans["capture_to_command"].append(now_s - captured_s)
+            self._spans["received_to_command"].append(now_s - received_s)
+            self._waiting_s = None
 
     def summary(self) -> LedgerSummary:
         """Return the figures; not for the tick, it sorts the windows."""
-        names = ("spliced", "late", "rejected", "ticks", "run_ticks", "governed_ticks", "overruns")
-        return LedgerSummary(
-            _percentiles(self._received),
-            _percentiles(self._commanded),
-            *(self.counts[name] for name in names),
-        )
+        figures: dict[str, Any] = {name: _percentiles(self._spans[name]) for name in _SPANS}
+        figures |= {name: self.counts[name] for name in _COUNTS}
+        return LedgerSummary(**figures)
+
+    def _match(self, stamp_s: float) -> None:
+        """Note the way from policy to bridge once both ends of it are known."""
+        key = _key(stamp_s)
+        if key in self._received_s and key in self._inferred_s:
+            span = self._received_s.pop(key) - self._inferred_s.pop(key)
+            self._spans["inferred_to_received"].append(span)
+
+
+def _key(stamp_s: float) -> float:
+    """Return the stamp to the microsecond: on its two ways it is rounded differently."""
+    return round(stamp_s, 6)
+
+
+def _remember(times_s: dict[float, float], stamp_s: float, time_s: float) -> None:
+    times_s[_key(stamp_s)] = time_s
+    while len(times_s) > _UNMATCHED:
+        del times_s[next(iter(times_s))]
 
 
 def _percentiles(times_s: deque[float]) -> Percentiles:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onestep_vla_ros.core.config import BridgeConfig
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.errors import ConfigError
 
 

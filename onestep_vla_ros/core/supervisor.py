@@ -17,11 +17,13 @@ class Mode(IntEnum):
     """Not enabled: nothing is commanded."""
     RUN = 1
     """Following a plan."""
-    HOLD = 2
+    START = 2
+    """Going slowly to where the policy may start."""
+    HOLD = 3
     """No plan to follow: at rest, or braking to it."""
-    STOP = 3
+    STOP = 4
     """Told to stop, or joint states are stale: braking, then at rest."""
-    FAULT = 4
+    FAULT = 5
     """Latched until reset: braking, then at rest."""
 
 
@@ -32,12 +34,14 @@ class Facts:
     Attributes:
         state_age_s: Age of the newest good joint state, inf before the first [s].
         state_note: What is wrong with the newest joint state, "" for nothing.
+        start_problem: What is still to be done before a policy may start, "" for nothing.
         plan_problem: Why the plan cannot be followed, "" when it can.
         is_at_rest: Does the command stand still?
     """
 
     state_age_s: float
     state_note: str
+    start_problem: str
     plan_problem: str
     is_at_rest: bool
 
@@ -120,6 +124,8 @@ class Supervisor:
             if not facts.is_at_rest:
                 return Mode.STOP, f"braking: {self._braking}"
             self._braking = ""
+        if facts.start_problem:
+            return Mode.START, facts.start_problem
         if facts.plan_problem:
             return Mode.HOLD, facts.plan_problem
         return Mode.RUN, "following the policy"

@@ -12,6 +12,7 @@ class Reason(Enum):
 
     MALFORMED = "malformed"
     NOT_FINITE = "not finite"
+    DENORMAL = "denormal number"
     WRONG_JOINTS = "wrong joints"
     WRONG_LENGTH = "too few or too many waypoints"
     WRONG_PERIOD = "waypoint period out of range"
@@ -28,6 +29,8 @@ class Reason(Enum):
     NOT_ENABLED = "not enabled"
     STOPPED = "stopped"
     NOT_AT_REST = "not at rest"
+    OBSTACLE = "not safe to start"
+    START_POSE = "not where the policy starts"
     NO_STATE = "no fresh joint state"
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from onestep_vla_ros.core.config import BridgeConfig
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 

@@ -57,9 +57,15 @@ class ChannelCheck:
         limits = np.stack([spec.velocity, spec.acceleration, spec.jerk])
         sizes = np.maximum(np.abs(spec.low), np.abs(spec.high)) + np.abs(spec.offset / spec.scale)
         self._bits = _ULP * np.spacing(sizes)
-        self._allowed = [self._rates(limits, period_s, 0.0)]
-        self._allowed.append(self._rates(limits, period_s, resolution_s))
-        self._allowed.append(self._rates(limits, period_s / fine, resolution_s))
+        spacings = (period_s, period_s, period_s / fine)
+        doubts = (0.0, resolution_s, resolution_s)
+        self._scales = [dt ** -np.arange(1.0, 4.0)[:, None] for dt in spacings]
+        self._allowed = [
+            self._allowance(limits, dt, doubt) for dt, doubt in zip(spacings, doubts, strict=True)
+        ]
+        # positions: executed ones are exact, those on a tail rounded in time
+        slack = _ABS_TOL + self._bits
+        self._slacks = (slack, slack + 2.0 * resolution_s * spec.velocity)
         self.forget_run()
 
     def forget_run(self) -> None:
@@ -156,44 +162,40 @@ class ChannelCheck:
         periods = math.ceil(knots.times_s[-1] / self._period_s - 1e-6) + 3
         t = np.arange(periods * self._fine + 1) * (self._period_s / self._fine)
         fine = knots.positions(t)
-        self._check_motion("I8", np.concatenate([self._past, fine[self._fine :: self._fine]]), 1)
-        self._check_motion("I8", fine, 2)
+        self._check_motion(np.concatenate([self._past, fine[self._fine :: self._fine]]), 1)
+        self._check_motion(fine, 2)
 
     def _extend(self, q: NDArray[np.float64], allowed: NDArray[np.float64]) -> None:
         """Add executed samples (S, J) at Tc to the motion; I2 to I5."""
         if self._past is None:
-            self._past = np.repeat(q[:1], 3, axis=0)
+            self._past = np.concatenate([q[:1], q[:1], q[:1]])
         motion = np.concatenate([self._past, q])
-        self.samples += q.size
-        self._check_range("I2", q, 0.0)
-        for order, name in enumerate(("I3", "I4", "I5"), start=1):
-            rate = np.abs(np.diff(motion[3 - order :], order, axis=0)).max(axis=0)
-            self._over(
-                name, f"difference {order}", rate / self._period_s**order, allowed[order - 1]
-            )
         self._past = motion[-3:]
+        self.samples += q.size
+        self._check_range("I2", q, False)
+        rates = _rates(motion, len(q), self._scales[0])
+        if (rates > allowed).any():
+            for name, got, limit in zip(("I3", "I4", "I5"), rates, allowed, strict=True):
+                self._over(name, "difference at Tc", got, limit)
 
-    def _check_motion(self, name: str, q: NDArray[np.float64], kind: int) -> None:
-        """Check positions and differences of samples (S, J): 1 at Tc, 2 finer."""
-        self._check_range(name, q, 2.0 * self._resolution_s)
-        dt = self._period_s if kind == 1 else self._period_s / self._fine
-        step = q
-        for order in (1, 2, 3):
-            step = step[1:] - step[:-1]
-            rate = np.maximum(step.max(axis=0), -step.min(axis=0)) / dt**order
-            label = f"tail, difference {order} at {dt:g} s"
-            self._over(name, label, rate, self._allowed[kind][order - 1])
+    def _check_motion(self, q: NDArray[np.float64], kind: int) -> None:
+        """I8: check positions and differences of samples (S, J): 1 at Tc, 2 finer."""
+        self._check_range("I8", q, True)
+        rates = _rates(q, len(q), self._scales[kind])
+        if (rates > self._allowed[kind]).any():
+            order = int((rates / self._allowed[kind]).max(axis=1).argmax())
+            what = f"tail at Tc{'' if kind == 1 else f'/{self._fine}'}, difference {order + 1}"
+            self._over("I8", what, rates[order], self._allowed[kind][order])
 
-    def _check_range(self, name: str, q: NDArray[np.float64], doubt_s: float) -> None:
-        tolerance = _ABS_TOL + self._bits + doubt_s * self.spec.velocity
-        below = (self.spec.low - q.min(axis=0)) - tolerance
-        above = (q.max(axis=0) - self.spec.high) - tolerance
-        worst = np.maximum(below, above)
+    def _check_range(self, name: str, q: NDArray[np.float64], is_tail: bool) -> None:
+        slack = self._slacks[is_tail]
+        low, high = (q.min(axis=0), q.max(axis=0)) if len(q) > 1 else (q[0], q[0])
+        worst = np.maximum(self.spec.low - low, high - self.spec.high) - slack
         if (worst > 0.0).any():
             j = int(worst.argmax())
-            got = q[:, j].min() if below[j] > above[j] else q[:, j].max()
             allowed = f"{self.spec.low[j]:.6f} to {self.spec.high[j]:.6f}"
-            self._note(name, f"{self.spec.joints[j]} at {got:.9f}, allowed {allowed}")
+            got = f"{low[j]:.9f} to {high[j]:.9f}"
+            self._note(name, f"{self.spec.joints[j]} at {got}, allowed {allowed}")
 
     def _over(
         self, name: str, what: str, got: NDArray[np.float64], allowed: NDArray[np.float64]
@@ -202,7 +204,7 @@ class ChannelCheck:
             j = int((got / allowed).argmax())
             self._note(name, f"{what} of {self.spec.joints[j]} {got[j]:.9g} > {allowed[j]:.9g}")
 
-    def _rates(
+    def _allowance(
         self, limits: NDArray[np.float64], dt: float, resolution_s: float
     ) -> NDArray[np.float64]:
         """Return the allowed first, second and third difference at spacing `dt`, (3, J)."""
@@ -216,3 +218,16 @@ class ChannelCheck:
         if invariant not in self._noted:
             self._noted.add(invariant)
             self._report(invariant, f"{self.spec.name}: {text}")
+
+
+def _rates(
+    motion: NDArray[np.float64], count: int, scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the largest |difference| of orders 1 to 3 among the last `count`, (3, J)."""
+    found = np.empty((3, motion.shape[1]))
+    step = motion
+    for order in range(3):
+        step = step[1:] - step[:-1]
+        np.abs(step[-count:]).max(axis=0, out=found[order])
+    found *= scale
+    return found

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.observation import Observation
-from onestep_vla_ros.nodes.observer import Observer, Refusal
+from onestep_vla_ros.core.observer import Observer, Refusal
 
 _POLL_S = 0.05
 """Wall time between two looks when nothing arrives, so that silence is noticed too [s]."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from onestep_vla_ros.core.config import BridgeConfig
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.parameter import from_mapping

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from bridge_rig import Rig
 
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.parameter import from_mapping
 
@@ -27,7 +27,12 @@ def bridge_mapping() -> dict[str, object]:
     """Bridge parameters as YAML would give them."""
     return {
         "control_period_s": 0.01,
-        "output_mode": "forward_position",
+        "output_mode": ["forward_position"] * 2,
+        "gripper_output": "in_arm",
+        "left_output_joints": list(JOINT_NAMES[:7]),
+        "right_output_joints": list(JOINT_NAMES[7:]),
+        "wire_scale": [1.0] * 14,
+        "wire_offset": [0.0] * 14,
         "joint_names": list(JOINT_NAMES),
         "position_low": _both([-2.618, 0.0, 0.0, -1.693, -1.571, -2.094], 0.0),
         "position_high": _both([3.1416, 3.665, 3.1416, 1.571, 1.571, 2.094], 1.0),
@@ -50,9 +55,18 @@ def bridge_mapping() -> dict[str, object]:
         "min_period_s": 0.01,
         "max_period_s": 0.2,
         "max_horizon_s": 3.0,
+        "handover": "splice",
+        "blend_s": 0.3,
+        "ensemble_size": 4,
+        "ensemble_decay": 0.01,
         "splice_lead_s": 0.02,
+        "start_check": "off",
+        "start_tolerance": 0.05,
+        "start_velocity": 0.2,
         "resume_chunks": 1,
         "fault_chunks": 3,
+        "cpu_affinity": "",
+        "fifo_priority": 0,
         "status_period_s": 1.0,
         "ledger_window": 100,
     }
@@ -78,7 +92,7 @@ def check_wire() -> Callable[[Sequence[Command], BridgeConfig], None]:
             if command.q is None:
                 assert command.qd is None
                 assert command.qdd is None
-                assert command.tail is None
+                assert command.tail() is None
                 _check_motion(run, config)
                 run = []
             elif not run or command is not run[-1]:
@@ -105,7 +119,7 @@ def _check_motion(run: list[Command], config: BridgeConfig) -> None:
         rate = np.abs(np.diff(still, order, axis=0)) / period**order
         assert (rate <= np.array(limit) * (1.0 + REL_TOL) + 1e-15 * 8.0 / period**order).all()
     for command in run[:: max(len(run) // 10, 1)]:
-        tail = command.tail
+        tail = command.tail()
         assert tail is not None
         assert tail.times_s[0] == 0.0
         assert (np.diff(tail.times_s) > 0.0).all()

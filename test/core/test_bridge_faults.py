@@ -180,7 +180,7 @@ def test_late_ticks_within_a_period_are_no_overrun(rig, check_wire):
 
 @pytest.mark.parametrize("mode", ["forward_position", "joint_trajectory"])
 def test_missed_periods_are_counted_and_never_caught_up_in_a_burst(bridge_config, home, mode):
-    rig = Rig(replace(bridge_config, output_mode=mode), home)
+    rig = Rig(replace(bridge_config, output_mode=(mode, mode)), home)
     rig.enable()
     rig.run()
     before = rig.commands[-1]

@@ -139,7 +139,7 @@ def test_same_stream_gives_bit_identical_output(bridge_config, home, events):
 @settings(max_examples=25, deadline=None)
 @given(EVENTS)
 def test_state_keeps_the_limits_when_the_controller_runs_the_tail(bridge_config, home, events):
-    config = replace(bridge_config, output_mode="joint_trajectory")
+    config = replace(bridge_config, output_mode=("joint_trajectory",) * 2)
     storm = Storm(config, home)
     for event, number in events:
         storm.apply(event, number)

@@ -56,7 +56,10 @@ def _reason(verdict) -> Reason | None:
         ({"at": ((3, 1), 3.97)}, Reason.OUT_OF_RANGE),
         ({"at": ((3, 1), -0.31)}, Reason.OUT_OF_RANGE),
         ({"at": ((3, 6), 1e300)}, Reason.OUT_OF_RANGE),
-        ({"at": ((3, 0), 5e-324)}, None),
+        ({"at": ((3, 0), 5e-324)}, Reason.DENORMAL),
+        ({"at": ((3, 0), -2.2e-308)}, Reason.DENORMAL),
+        ({"at": ((3, 0), -2.3e-308)}, None),
+        ({"at": ((3, 0), -0.0)}, None),
     ],
 )
 def test_chunk_is_judged(bridge_config, home, change, reason):

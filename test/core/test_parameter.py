@@ -10,13 +10,14 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from onestep_vla_ros.core import bridge_config
 from onestep_vla_ros.core import config as schema
-from onestep_vla_ros.core.config import BridgeConfig
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.parameter import from_mapping, markdown_table
 
 NODES = [
-    schema.BridgeConfig,
+    bridge_config.BridgeConfig,
     schema.PolicyNodeConfig,
     schema.SimNodeConfig,
     schema.RecorderConfig,
@@ -52,7 +53,11 @@ def test_whole_number_is_taken_for_a_float_and_arrays_for_lists(bridge_mapping):
         ("control_period_s", -0.01),
         ("resume_chunks", 1.0),
         ("resume_chunks", 0),
-        ("output_mode", "torque"),
+        ("output_mode", ["torque", "torque"]),
+        ("output_mode", "joint_trajectory"),
+        ("handover", "swap"),
+        ("wire_scale", [0.0] * 14),
+        ("left_output_joints", ["left_joint1"]),
         ("max_jerk", 500.0),
         ("max_jerk", [500.0] * 13),
         ("max_jerk", [500.0] * 13 + [math.nan]),

@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.limits import Limits
+from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.core.plan import Plan
 from onestep_vla_ros.core.verdict import Reason
+from onestep_vla_ros.files import read_parameters
 
+CONFIG = from_mapping(BridgeConfig, read_parameters("bridge.yaml"))
 ONE = np.ones(14)
 LIMITS = Limits(-3 * ONE, 3 * ONE, 2 * ONE, 10 * ONE, 500 * ONE)
 
 
 def _plan(jump_limit: float = 0.3) -> Plan:
-    return Plan(LIMITS, jump_limit * ONE, lead_s=0.02, min_waypoints=2)
+    return Plan(LIMITS, replace(CONFIG, jump_limit=(jump_limit,) * 14))
 
 
 def _wave(stamp: float, points: int = 16) -> Chunk:

@@ -12,7 +12,9 @@ from onestep_vla_ros.core.verdict import Reason
 
 
 def _facts(age=0.0, problem="", rest=True, note="") -> Facts:
-    return Facts(state_age_s=age, state_note=note, plan_problem=problem, is_at_rest=rest)
+    return Facts(
+        state_age_s=age, state_note=note, start_problem="", plan_problem=problem, is_at_rest=rest
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.ros
 
 from rclpy.parameter import Parameter  # noqa: E402
 
-from onestep_vla_ros.core.config import BridgeConfig, SimNodeConfig  # noqa: E402
+from onestep_vla_ros.core.bridge_config import BridgeConfig  # noqa: E402
+from onestep_vla_ros.core.config import SimNodeConfig  # noqa: E402
 from onestep_vla_ros.core.errors import ConfigError  # noqa: E402
 from onestep_vla_ros.core.joints import JOINT_NAMES  # noqa: E402
 from onestep_vla_ros.nodes.params import read_parameters  # noqa: E402

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
 from onestep_vla_ros.sim.expert import ExpertPolicy

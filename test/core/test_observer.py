@@ -12,9 +12,9 @@ from onestep_vla_ros.core.config import PolicyNodeConfig
 from onestep_vla_ros.core.errors import ObservationError
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.observation import CameraSpec, Observation
+from onestep_vla_ros.core.observer import Observer, Refusal
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
-from onestep_vla_ros.nodes.observer import Observer, Refusal
 
 CAMERAS = (CameraSpec("top", 4, 4), CameraSpec("left_wrist", 4, 4))
 

@@ -46,13 +46,18 @@ class Observer:
             maxlen=_STATES_KEPT
         )
         self._used_s = -math.inf
+        self._equal = dict.fromkeys(self._images, 0)
         self.instruction = config.instruction
 
     def on_image(self, camera: str, image: NDArray[np.uint8], stamp_s: float) -> None:
         """Take a picture (H, W, 3) captured at `stamp_s` [s]; one not newer is ignored."""
         kept = self._images[camera]
-        if not kept or stamp_s > kept[-1][0]:
-            kept.append((stamp_s, image))
+        if kept and stamp_s <= kept[-1][0]:
+            return
+        if self._config.frozen_images:
+            is_equal = bool(kept) and np.array_equal(kept[-1][1], image)
+            self._equal[camera] = self._equal[camera] + 1 if is_equal else 0
+        kept.append((stamp_s, image))
 
     def on_joint_state(
         self, q: NDArray[np.float64], qd: NDArray[np.float64], stamp_s: float
@@ -77,7 +82,7 @@ class Observer:
         """
         if not self.instruction:
             return Refusal("no_instruction", "no instruction has come yet")
-        moment = self._moment(now_s)
+        moment = self._frozen() or self._moment(now_s)
         if isinstance(moment, Refusal):
             return moment
         is_new = moment > self._used_s + _EPS_S
@@ -107,6 +112,15 @@ class Observer:
             )
         except ObservationError as error:
             return Refusal("malformed", str(error))
+
+    def _frozen(self) -> Refusal | None:
+        """Return which camera sends the same picture again and again under new stamps."""
+        limit = self._config.frozen_images
+        for camera, equal in self._equal.items():
+            if 0 < limit <= equal + 1 and equal:
+                detail = f"camera {camera!r}: {equal + 1} equal pictures in a row, limit {limit}"
+                return Refusal("image_frozen", detail)
+        return None
 
     def _moment(self, now_s: float) -> float | Refusal:
         """Return the newest time [s] that every camera has reached, or why there is none."""
