@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cheap synthetic pictures and what can go wrong with them, for the stand-in robot."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.nodes.messages import rgb_to_image, to_stamp
+
+CAMERA_FAULTS = (
+    "none",
+    "off",
+    "stuck",
+    "frozen",
+    "nan",
+    "encoding",
+    "size",
+    "empty",
+    "truncated",
+    "late",
+    "skewed",
+    "future",
+)
+"""Names of the faults; "none" sends a new picture with a true stamp."""
+
+_BAR = 8
+_SKEW_S = 0.08
+_FUTURE_S = 0.1
+
+
+class SyntheticCamera:
+    """A grey ramp with a bar that moves from picture to picture: no two are the same.
+
+    Args:
+        camera: Name and size.
+
+    Attributes:
+        kind: One of `CAMERA_FAULTS`.
+        delay_s: How old the stamps of "late" are [s].
+    """
+
+    def __init__(self, camera: CameraSpec) -> None:
+        self.name = camera.name
+        self.kind = "none"
+        self.delay_s = 0.5
+        ramp = np.linspace(40, 200, camera.width).astype(np.uint8)
+        self._picture = np.repeat(np.tile(ramp, (camera.height, 1))[:, :, None], 3, axis=2)
+        self._count = 0
+        self._stamp_s = 0.0
+
+    def take(self, now_s: float) -> Image | None:
+        """Return the message of this moment; None when the camera sends nothing."""
+        if self.kind == "off":
+            return None
+        if self.kind not in ("stuck", "frozen"):
+            self._count += 1
+        if self.kind != "stuck":
+            self._stamp_s = now_s
+        message = rgb_to_image(self._draw(), self._stamp_s, f"{self.name}_optical_frame")
+        change = getattr(self, f"_{self.kind}", None)
+        if change is not None:
+            change(message)
+        return message
+
+    def _draw(self) -> NDArray[np.uint8]:
+        picture = self._picture.copy()
+        row = self._count % (len(picture) - _BAR)
+        picture[row : row + _BAR] = 255 - picture[row : row + _BAR]
+        return picture
+
+    def _nan(self, message: Image) -> None:
+        count = message.height * message.width
+        message.encoding, message.step = "32FC1", 4 * message.width
+        pixels = np.full(count, np.nan, np.float32)
+        message.data = array.array("B", pixels.tobytes())
+
+    def _encoding(self, message: Image) -> None:
+        message.encoding = "yuv422"
+
+    def _size(self, message: Image) -> None:
+        message.height //= 2
+        message.data = message.data[: message.height * message.step]
+
+    def _empty(self, message: Image) -> None:
+        message.data = array.array("B")
+
+    def _truncated(self, message: Image) -> None:
+        message.data = message.data[: len(message.data) // 3]
+
+    def _late(self, message: Image) -> None:
+        message.header.stamp = to_stamp(self._stamp_s - self.delay_s)
+
+    def _skewed(self, message: Image) -> None:
+        if self.name.startswith("left"):
+            message.header.stamp = to_stamp(self._stamp_s - _SKEW_S)
+
+    def _future(self, message: Image) -> None:
+        message.header.stamp = to_stamp(self._stamp_s + _FUTURE_S)
