@@ -60,7 +60,7 @@ class MotionCheck:
         self._count("tail", ~((self._is_inside(q) & is_slow).all(axis=0) & is_resting))
 
     def _take_one(self, state: NDArray[np.float64]) -> None:
-        limits, tc, q = self._limits, self._period_s, state[0]
+        tc, q = self._period_s, state[0]
         self._count("finite", ~np.isfinite(state).all(axis=0))
         self._count("position", ~self._is_inside(q))
         window = np.concatenate([self._last, q[None]])
