@@ -141,3 +141,33 @@ def test_unusable_instruction_ends_the_old_one_and_nothing_is_observed(observer,
     with pytest.raises(ObservationError):
         observer.on_instruction(text)
     assert refused(observer, 1.0)[0] == "no_instruction"
+
+
+def test_a_camera_that_sends_the_same_picture_under_new_stamps_is_frozen(config):
+    observer = Observer(CAMERAS, dataclasses.replace(config, frozen_images=5))
+    observer.on_instruction("put it there")
+    for k in range(8):
+        now = 1.0 + 0.04 * k
+        observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), now)
+        observer.on_image("top", picture(k), now)
+        observer.on_image("left_wrist", picture(7), now)
+        found = observer.observe(now)
+        is_frozen = isinstance(found, Refusal) and found.reason == "image_frozen"
+        assert is_frozen == (k >= 4), k
+    assert "'left_wrist': 8 equal pictures in a row, limit 5" in found.detail
+    observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), 2.0)
+    observer.on_image("top", picture(1), 2.0)
+    observer.on_image("left_wrist", picture(8), 2.0)
+    assert isinstance(observer.observe(2.0), Observation)
+
+
+def test_rendered_pictures_may_rest(config):
+    assert config.frozen_images == 0
+    observer = Observer(CAMERAS, config)
+    observer.on_instruction("put it there")
+    for k in range(30):
+        now = 1.0 + 0.04 * k
+        observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), now)
+        for camera in CAMERAS:
+            observer.on_image(camera.name, picture(7), now)
+        assert not isinstance(observer.observe(now), Refusal)
