@@ -24,6 +24,18 @@ class PolicyNodeConfig:
         "Joints of this robot in the 14-D order; the checkpoint must have been made for them",
         length=DOF,
     )
+    wire_names: tuple[str, ...] = param(
+        "Names of the same joints on joint_states, as the bridge's joint_names", length=DOF
+    )
+    wire_scale: tuple[float, ...] = param(
+        "Value on joint_states = scale x value + offset, as the bridge's; typical 1",
+        low=-1000.0,
+        high=1000.0,
+        length=DOF,
+    )
+    wire_offset: tuple[float, ...] = param(
+        "Offset of wire_scale; typical 0", low=-1000.0, high=1000.0, length=DOF
+    )
     cameras: tuple[str, ...] = param(
         "Cameras of this robot, each as name:widthxheight; the checkpoint must expect them"
     )

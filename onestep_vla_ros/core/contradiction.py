@@ -61,12 +61,16 @@ def _positions(values: Mapping[str, Any]) -> Iterator[str]:
     keys = ("position_low", "position_high", "position_margin")
     if not all(key in values for key in keys):
         return
-    limits = zip(*(values[key] for key in keys), strict=True)
-    for i, (low, high, margin) in enumerate(limits):
-        if high - low <= 2.0 * margin + _LEAST_RANGE:
+    period_s = values.get("control_period_s", 0.0)
+    rates = values.get("max_acceleration", [0.0] * len(values["position_low"]))
+    limits = zip(*(values[key] for key in keys), rates, strict=True)
+    for i, (low, high, margin, acceleration) in enumerate(limits):
+        # on either side the governor leaves free what a joint can add between two samples
+        least = _LEAST_RANGE + acceleration * period_s**2 / 4.0
+        if high - low <= 2.0 * margin + least:
             yield (
                 f"position_low/high[{i}]: got: {low} to {high}, margin {margin}; "
-                f"allowed: low + margin at least {_LEAST_RANGE} below high - margin"
+                f"allowed: low + margin at least {least:g} below high - margin"
             )
 
 

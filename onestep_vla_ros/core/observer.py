@@ -18,6 +18,8 @@ from onestep_vla_ros.core.observation import CameraSpec, Observation, check_inst
 _EPS_S = 1e-6
 _IMAGES_KEPT = 8
 _STATES_KEPT = 200
+_AHEAD_S = 0.5
+"""A stamp this far ahead is waited for, the clock may lag; one farther ahead is wrong [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Observer:
         """
         if not self.instruction:
             return Refusal("no_instruction", "no instruction has come yet")
-        moment = self._frozen() or self._moment(now_s)
+        moment = self._frozen() or self._moment(now_s, self._forget_wrong_stamps(now_s))
         if isinstance(moment, Refusal):
             return moment
         is_new = moment > self._used_s + _EPS_S
@@ -113,6 +115,23 @@ class Observer:
         except ObservationError as error:
             return Refusal("malformed", str(error))
 
+    def _forget_wrong_stamps(self, now_s: float) -> set[str]:
+        """Drop what lies far in the future and return whose pictures did.
+
+        One wrong stamp, or a clock that was set back, must not blind the policy until then.
+        """
+        limit_s = now_s + _AHEAD_S
+        wrong = set()
+        for name, pictures in self._images.items():
+            while pictures and pictures[-1][0] > limit_s:
+                pictures.pop()
+                wrong.add(name)
+        while self._states and self._states[-1][0] > limit_s:
+            self._states.pop()
+        if self._used_s > limit_s:
+            self._used_s = -math.inf
+        return wrong
+
     def _frozen(self) -> Refusal | None:
         """Return which camera sends the same picture again and again under new stamps."""
         limit = self._config.frozen_images
@@ -122,14 +141,14 @@ class Observer:
                 return Refusal("image_frozen", detail)
         return None
 
-    def _moment(self, now_s: float) -> float | Refusal:
+    def _moment(self, now_s: float, wrong: set[str]) -> float | Refusal:
         """Return the newest time [s] that every camera has reached, or why there is none."""
         newest: dict[str, float] = {}
         for name, kept in self._images.items():
             limit_s = now_s + self._config.future_tolerance_s
             stamps = [stamp for stamp, _ in kept if stamp <= limit_s]
             if not stamps:
-                reason = "image_in_future" if kept else "image_missing"
+                reason = "image_in_future" if kept or name in wrong else "image_missing"
                 return Refusal(reason, f"camera {name!r}: no image up to now")
             newest[name] = stamps[-1]
         oldest = min(newest, key=newest.__getitem__)

@@ -12,8 +12,45 @@ from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.joints import ARM_DOF, ARMS, reorder
 
 
-class WireUnits:
-    """Converts between the 14-D vector and the wire: `wire = scale * q + offset`, by name.
+class StateUnits:
+    """Turns joint_states into the 14-D vector: by name, `q = (wire - offset) / scale`.
+
+    Args:
+        names: Joint names on joint_states, in 14-D order.
+        scale: Scale of each joint's value on the wire, (14,).
+        offset: Its offset, (14,), in the unit of the wire.
+    """
+
+    def __init__(
+        self, names: Sequence[str], scale: Sequence[float], offset: Sequence[float]
+    ) -> None:
+        self._joint_names = tuple(names)
+        self._scale, self._offset = np.array(scale), np.array(offset)
+
+    def positions_from_wire(
+        self, names: Sequence[str], values: Sequence[float]
+    ) -> NDArray[np.float64]:
+        """Return q (14,) from a joint state's names and positions.
+
+        Raises:
+            JointError: A joint is missing, doubled or not finite, or the lengths differ.
+        """
+        q: NDArray[np.float64] = reorder(names, values, self._joint_names)
+        q -= self._offset
+        q /= self._scale
+        return q
+
+    def rates_from_wire(
+        self, names: Sequence[str], values: Sequence[float]
+    ) -> NDArray[np.float64]:
+        """Return qd (14,) from a joint state's names and velocities; errors as above."""
+        qd: NDArray[np.float64] = reorder(names, values, self._joint_names)
+        qd /= self._scale
+        return qd
+
+
+class WireUnits(StateUnits):
+    """Converts between the 14-D vector and the wire both ways: `wire = scale * q + offset`.
 
     Args:
         config: Names, order, scale and offset.
@@ -26,8 +63,7 @@ class WireUnits:
     """
 
     def __init__(self, config: BridgeConfig) -> None:
-        self._joint_names = config.joint_names
-        self._scale, self._offset = np.array(config.wire_scale), np.array(config.wire_offset)
+        super().__init__(config.joint_names, config.wire_scale, config.wire_offset)
         self.orders: dict[str, list[int]] = {}
         for i, arm in enumerate(ARMS):
             joints = getattr(config, f"{arm}_output_joints")
@@ -50,24 +86,3 @@ class WireUnits:
         order = self.orders[message]
         wire: NDArray[np.float64] = rates[..., order] * self._scale[order]
         return wire
-
-    def positions_from_wire(
-        self, names: Sequence[str], values: Sequence[float]
-    ) -> NDArray[np.float64]:
-        """Return q (14,) from a joint state's names and positions.
-
-        Raises:
-            JointError: A joint is missing, doubled or not finite, or the lengths differ.
-        """
-        q: NDArray[np.float64] = reorder(names, values, self._joint_names)
-        q -= self._offset
-        q /= self._scale
-        return q
-
-    def rates_from_wire(
-        self, names: Sequence[str], values: Sequence[float]
-    ) -> NDArray[np.float64]:
-        """Return qd (14,) from a joint state's names and velocities; errors as above."""
-        qd: NDArray[np.float64] = reorder(names, values, self._joint_names)
-        qd /= self._scale
-        return qd

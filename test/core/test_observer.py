@@ -171,3 +171,31 @@ def test_rendered_pictures_may_rest(config):
         for camera in CAMERAS:
             observer.on_image(camera.name, picture(7), now)
         assert not isinstance(observer.observe(now), Refusal)
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, 10.0, 0.6])
+def test_one_stamp_in_the_future_blinds_nobody(config, ahead_s):
+    observer = Observer(CAMERAS, dataclasses.replace(config, replan_period_s=0.04))
+    observer.on_instruction("put it there")
+    seen = 0
+    for k in range(20):
+        now = 100.0 + 0.04 * k
+        stamp = now + ahead_s if k == 5 else now
+        observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), stamp)
+        for camera in CAMERAS:
+            observer.on_image(camera.name, picture(k), stamp)
+        seen += isinstance(observer.observe(now), Observation)
+    assert seen == 19
+
+
+def test_after_the_clock_was_set_back_new_pictures_count(config):
+    observer = Observer(CAMERAS, dataclasses.replace(config, replan_period_s=0.04))
+    observer.on_instruction("put it there")
+    seen = []
+    for k in range(20):
+        now = 100.0 + 0.04 * k - (10.0 if k >= 10 else 0.0)
+        observer.on_joint_state(np.zeros(DOF), np.zeros(DOF), now)
+        for camera in CAMERAS:
+            observer.on_image(camera.name, picture(k), now)
+        seen.append(isinstance(observer.observe(now), Observation))
+    assert seen.count(False) <= 1
