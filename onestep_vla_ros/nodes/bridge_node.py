@@ -5,42 +5,40 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
-from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.bridge import Bridge
+from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.config import BridgeConfig
 from onestep_vla_ros.core.errors import ChunkError, JointError, OneStepError
-from onestep_vla_ros.core.joints import ARMS
-from onestep_vla_ros.core.ledger import LedgerSummary, Percentiles
-from onestep_vla_ros.core.supervisor import Mode
-from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
+from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected
+from onestep_vla_ros.core.wire_units import WireUnits
+from onestep_vla_ros.nodes.bridge_status import BridgeStatus
 from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
+from onestep_vla_ros.nodes.graph_watch import POLL_S, GraphWatch
+from onestep_vla_ros.nodes.landing import come_to_rest
 from onestep_vla_ros.nodes.messages import (
-    joint_state_to_arrays,
-    knots_to_trajectory,
-    positions_to_array,
     to_seconds,
     trajectory_to_chunk,
+    trajectory_to_start_pose,
 )
+from onestep_vla_ros.nodes.outputs import Outputs
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
-from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
-from onestep_vla_ros.nodes.trace import Trace
-
-_LEVELS = {Mode.RUN: OK, Mode.STOP: ERROR, Mode.FAULT: ERROR}
+from onestep_vla_ros.nodes.realtime import claim, freeze_garbage, parse_cores
+from onestep_vla_ros.nodes.services import OperatorServices, in_words
+from onestep_vla_ros.nodes.trace import InferenceTrace, Trace
 
 
 class BridgeCarrier:
@@ -48,7 +46,8 @@ class BridgeCarrier:
 
     Thread: everything runs in the executor's single thread.
     Time: simulation ticks once on each /clock message, a robot on a steady timer; the set
-    point comes from the clock, never from counting ticks.
+    point comes from the clock, never from counting ticks. What is not the tick (the graph,
+    status, waiting callers) runs on steady timers in both.
 
     Args:
         node: A bare node with its parameters' overrides.
@@ -59,46 +58,81 @@ class BridgeCarrier:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._config = read_parameters(node, BridgeConfig)
-        self.bridge = Bridge(self._config)
+        self._config = config = read_parameters(node, BridgeConfig)
+        cores = parse_cores(config.cpu_affinity)
+        self.bridge = Bridge(config)
+        self._units = WireUnits(config)
         self._clock = NodeClock(node)
         self._sim_now_s = 0.0
-        self._mode = Mode.IDLE
-        self._mode_since_s = 0.0
-        self._reason = ""
+        self._command: Command | None = None
         self._chunk_stamp_s = math.nan
-        self._status_due_s = -math.inf
-        self._create_publishers()
+        self.status = BridgeStatus(node)
+        self._outputs = Outputs(node, config)
+        self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
+        self._services = OperatorServices(
+            node, self.bridge, self.now_s, self.status.tick_times.clear, self._rest_s
+        )
         self._create_inputs()
+        self._create_timers()
+        claim(cores, config.fifo_priority, node.get_logger().warning)
+
+    def now_s(self) -> float:
+        """Return the present on the deadlines' clock; 0 before simulated time has come [s]."""
+        return self._sim_now_s if self._clock.is_sim else self._clock.now_s()
 
     def on_joint_state(self, message: JointState) -> None:
         """Take a joint state; one that cannot be read is refused by name and counted."""
         if self._is_timeless():
             return
         try:
-            q, qd, stamp_s = joint_state_to_arrays(message)
+            q = self._units.positions_from_wire(message.name, message.position)
+            has_rates = len(message.velocity) > 0
+            qd = self._units.rates_from_wire(message.name, message.velocity) if has_rates else None
         except JointError as error:
             self._refuse("joint_states", error)
             return
-        verdict = self.bridge.on_joint_state(q, qd, self._clock.local_s(stamp_s), self._now_s())
-        if isinstance(verdict, Rejected) and verdict.reason is not Reason.DUPLICATE:
-            self._warn("joint_states", _reason(verdict))
+        stamp_s, now_s = self._clock.local_s(to_seconds(message.header.stamp)), self.now_s()
+        verdict = self.bridge.on_joint_state(q, qd, stamp_s, now_s)
+        if isinstance(verdict, Accepted):
+            self.status.joint_states.note(stamp_s, now_s)
+        elif verdict.reason is not Reason.DUPLICATE:
+            self._warn("joint_states", in_words(verdict))
 
     def on_chunk(self, message: JointTrajectory) -> None:
         """Take a chunk; one that has no chunk's form is refused and counted."""
         if self._is_timeless():
             return
+        stamp_s, now_s = self._clock.local_s(to_seconds(message.header.stamp)), self.now_s()
+        self.status.chunks.note(stamp_s, now_s)
         try:
             chunk = trajectory_to_chunk(message)
         except ChunkError as error:
             self._refuse("action_chunk", error)
             return
-        local = Chunk(chunk.q, self._clock.local_s(chunk.stamp_s), chunk.period_s)
-        verdict = self.bridge.on_chunk(local, self._now_s())
+        verdict = self.bridge.on_chunk(Chunk(chunk.q, stamp_s, chunk.period_s), now_s)
         if isinstance(verdict, Accepted):
             self._chunk_stamp_s = chunk.stamp_s
         else:
-            self._warn("action_chunk", _reason(verdict))
+            self._warn("action_chunk", in_words(verdict))
+
+    def on_start_pose(self, message: JointTrajectory) -> None:
+        """Take from the policy where it may start; what has not that form is ignored."""
+        try:
+            verdict = self.bridge.on_start_pose(*trajectory_to_start_pose(message))
+        except ChunkError as error:
+            self._warn("policy/start_pose", str(error))
+            return
+        if isinstance(verdict, Rejected):
+            self._warn("policy/start_pose", in_words(verdict))
+
+    def on_inference(self, message: Float64MultiArray) -> None:
+        """Take from the policy when it worked on a chunk."""
+        trace = InferenceTrace.from_message(message)
+        if trace is None:
+            self._warn("policy/trace", "not four finite numbers")
+            return
+        times = (trace.stamp_s, trace.observed_s, trace.started_s, trace.ended_s)
+        self.bridge.on_inference(*map(self._clock.local_s, times))
 
     def on_clock(self, message: Clock) -> None:
         """Tick once for each new simulated time."""
@@ -111,138 +145,80 @@ class BridgeCarrier:
 
     def tick(self) -> None:
         """One control tick: decide, publish, report."""
-        now_s = self._now_s()
+        started_ns = time.perf_counter_ns()
+        now_s = self.now_s()
         command = self.bridge.tick(now_s)
-        self._publish_command(command)
-        self._note_mode(command, now_s)
+        self._command = command
+        self._outputs.send(command, self._clock.stamp(command.stamp_s))
+        is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
-        if now_s >= self._status_due_s:
-            self._status_due_s = now_s + self._config.status_period_s
+        self.status.tick_times.note(started_ns)
+        if is_new:
             self.publish_status()
+        self._services.settle()
 
     def publish_status(self) -> None:
         """Publish bridge/status and /diagnostics: the mode and why the arms do not move."""
-        values = {
-            "mode": self._mode.name,
-            "reason": self._reason,
-            "in_mode_s": self._now_s() - self._mode_since_s,
-            **{f"count.{name}": count for name, count in sorted(self.bridge.counts.items())},
-            **_flat(self.bridge.ledger.summary()),
-        }
-        level = _LEVELS.get(self._mode, WARN)
-        status = make_status("bridge", level, f"{self._mode.name}: {self._reason}", values)
-        self._status.publish(status)
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        self.status.publish(self.bridge, self.now_s())
 
-    def _create_publishers(self) -> None:
-        node, is_trajectory = self._node, self._config.output_mode == "joint_trajectory"
-        kind = JointTrajectory if is_trajectory else Float64MultiArray
-        ending = "joint_trajectory" if is_trajectory else "commands"
-        self._outputs = {
-            arm: node.create_publisher(kind, f"{arm}_arm_controller/{ending}", RELIABLE)
-            for arm in ARMS
-        }
-        self._status = node.create_publisher(DiagnosticStatus, "bridge/status", LATCHED)
-        self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
+    def close(self) -> None:
+        """Answer everybody who still waits; call before the node is destroyed."""
+        self._services.settle(patience_s=-1.0)
+        self.publish_status()
 
     def _create_inputs(self) -> None:
         node = self._node
         node.create_subscription(JointState, "joint_states", self.on_joint_state, SENSOR)
         node.create_subscription(JointTrajectory, "action_chunk", self.on_chunk, RELIABLE)
-        node.create_service(SetBool, "bridge/enable", self._on_enable)
-        node.create_service(Trigger, "bridge/stop", self._on_stop)
-        node.create_service(Trigger, "bridge/reset", self._on_reset)
+        node.create_subscription(JointTrajectory, "policy/start_pose", self.on_start_pose, LATCHED)
+        node.create_subscription(Float64MultiArray, "policy/trace", self.on_inference, EVERY)
+        self._graph = GraphWatch(node, self._outputs, self._set_obstacle)
+
+    def _create_timers(self) -> None:
+        node, steady = self._node, RosClock(clock_type=ClockType.STEADY_TIME)
         if self._clock.is_sim:
             node.create_subscription(Clock, "/clock", self.on_clock, EVERY)
         else:
-            steady = RosClock(clock_type=ClockType.STEADY_TIME)
             node.create_timer(self._config.control_period_s, self.tick, clock=steady)
+        node.create_timer(POLL_S, self._look, clock=steady)
+        node.create_timer(self._config.status_period_s, self.publish_status, clock=steady)
+
+    def _look(self) -> None:
+        """See to what is no part of the tick, five times a second."""
+        self._graph.look(self.bridge.has_output)
+        self._services.settle()
+        self.status.publish_changes(self.bridge, self.now_s())
+
+    def _set_obstacle(self, name: str, why: str) -> None:
+        self.bridge.set_obstacle(name, why, self.now_s())
+        if why:
+            self._node.get_logger().error(f"the arms may not move: {name}: {why}")
+        else:
+            self._node.get_logger().info(f"no longer in the way: {name}")
+
+    def _rest_s(self) -> float:
+        stop = self._command.stop if self._command else None
+        return stop.duration_s if stop else 0.0
 
     def _is_timeless(self) -> bool:
         """Has simulated time not come yet, so that no stamp can be judged?"""
         return self._clock.is_sim and self._sim_now_s == 0.0
 
-    def _now_s(self) -> float:
-        return self._sim_now_s if self._clock.is_sim else self._clock.now_s()
-
-    def _publish_command(self, command: Command) -> None:
-        if command.q is None or command.tail is None:
-            return
-        stamp_s = self._clock.wire_s(command.stamp_s)
-        tail = command.tail
-        for arm, publisher in self._outputs.items():
-            if self._config.output_mode == "joint_trajectory":
-                publisher.publish(
-                    knots_to_trajectory(arm, stamp_s, tail.times_s, tail.q, tail.qd, tail.qdd)
-                )
-            else:
-                publisher.publish(positions_to_array(arm, command.q))
-
     def _publish_trace(self, is_governed: bool) -> None:
-        stamp_s = self._clock.wire_s(self._now_s())
-        trace = Trace(stamp_s, self._mode, self._chunk_stamp_s, is_governed)
+        stamp_s = self._clock.wire_s(self.now_s())
+        trace = Trace(stamp_s, self.status.mode, self._chunk_stamp_s, is_governed)
         self._trace.publish(trace.to_message())
 
-    def _note_mode(self, command: Command, now_s: float) -> None:
-        if (command.mode, command.reason) == (self._mode, self._reason):
-            return
-        if command.mode != self._mode:
-            self._node.get_logger().info(
-                f"{self._mode.name} -> {command.mode.name} after "
-                f"{now_s - self._mode_since_s:.2f} s: {command.reason}"
-            )
-            self._mode_since_s = now_s
-        self._mode, self._reason = command.mode, command.reason
-        self.publish_status()
-
     def _refuse(self, topic: str, error: OneStepError) -> None:
-        self.bridge.refuse(topic, Rejected(Reason.MALFORMED, str(error)), self._now_s())
+        self.bridge.refuse(topic, Rejected(Reason.MALFORMED, str(error)), self.now_s())
         self._warn(topic, str(error))
 
     def _warn(self, topic: str, text: str) -> None:
         self._node.get_logger().warning(f"{topic} refused: {text}", throttle_duration_sec=1.0)
 
-    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        now_s = self._now_s()
-        verdict = self.bridge.enable(now_s) if request.data else self.bridge.disable(now_s)
-        response.success, response.message = isinstance(verdict, Accepted), _reason(verdict)
-        return response
-
-    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return _answer(self.bridge.stop(self._now_s()), response)
-
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return _answer(self.bridge.reset(self._now_s()), response)
-
-
-def _flat(summary: LedgerSummary) -> dict[str, object]:
-    """Return the ledger's figures by name, percentiles spelled out."""
-    flat: dict[str, object] = {}
-    for name in LedgerSummary.__dataclass_fields__:
-        value = getattr(summary, name)
-        if isinstance(value, Percentiles):
-            flat |= {f"{name}_p50_ms": value.p50_ms, f"{name}_p99_ms": value.p99_ms}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _answer(verdict: Verdict, response: Trigger.Response) -> Trigger.Response:
-    response.success, response.message = isinstance(verdict, Accepted), _reason(verdict)
-    return response
-
-
-def _reason(verdict: Verdict) -> str:
-    if isinstance(verdict, Accepted):
-        return verdict.detail or "done"
-    return f"{verdict.reason.value}: {verdict.detail}"
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the bridge until shutdown; 1 when its parameters cannot be used."""
+    """Run the bridge until a signal, then bring the arms to rest; 1 for unusable parameters."""
     return run_node("bridge_node", arguments, _run)
 
 
@@ -251,8 +227,10 @@ def _run() -> int:
     executor = make_executor()
     executor.add_node(node)
     try:
-        BridgeCarrier(node)
+        carrier = BridgeCarrier(node)
+        freeze_garbage()
         spin(executor)
+        come_to_rest(carrier, executor)
     finally:
         node.destroy_node()
     return 0

@@ -5,24 +5,34 @@ from __future__ import annotations
 
 import time
 
+from builtin_interfaces.msg import Time
 from rclpy.node import Node
 
-_NANO = 1e9
-_REANCHOR_S = 0.005
+from onestep_vla_ros.core.stamp_offset import StampOffset
+
+_NANO = 1_000_000_000
 
 
 class NodeClock:
     """Translates stamps, which are in ROS time, to the clock that deadlines run on.
 
-    On a robot that is the steady clock: a jump of the wall clock must not move a deadline. The
-    offset between both is taken again only when it is off by more than 5 ms, so one stamp
-    gives one local time and a chunk keeps its identity.
+    On a robot that is the steady clock: a jump of the wall clock must not move a deadline. In
+    simulation both are /clock.
     """
 
     def __init__(self, node: Node) -> None:
         self._clock = node.get_clock()
         self.is_sim: bool = node.get_parameter("use_sim_time").value
-        self._offset_s = 0.0 if self.is_sim else self._measure()
+        self._offset = (
+            StampOffset(0.0, 0.0)
+            if self.is_sim
+            else StampOffset(self._ros_now_s(), time.monotonic())
+        )
+
+    @property
+    def jumps(self) -> int:
+        """How often the wall clock was found to have jumped."""
+        return self._offset.jumps
 
     def now_s(self) -> float:
         """Return the present on the deadlines' clock [s]."""
@@ -31,21 +41,25 @@ class NodeClock:
     def local_s(self, stamp_s: float) -> float:
         """Return a message's stamp on the deadlines' clock [s]."""
         self._follow()
-        return stamp_s - self._offset_s
+        return self._offset.local_s(stamp_s)
 
     def wire_s(self, local_s: float) -> float:
         """Return a time of the deadlines' clock as a stamp [s]."""
         self._follow()
-        return local_s + self._offset_s
+        return self._offset.wire_s(local_s)
+
+    def stamp(self, local_s: float) -> Time:
+        """Return a time of the deadlines' clock as a message's stamp, steps exact to 1 ns.
+
+        Seconds since 1970 in one float come in steps of 240 ns; the two parts do not.
+        """
+        self._follow()
+        ns = round(local_s * _NANO) + round(self._offset.wire_s(0.0) * _NANO)
+        return Time(sec=ns // _NANO, nanosec=ns % _NANO)
 
     def _follow(self) -> None:
         if not self.is_sim:
-            offset_s = self._measure()
-            if abs(offset_s - self._offset_s) > _REANCHOR_S:
-                self._offset_s = offset_s
-
-    def _measure(self) -> float:
-        return self._ros_now_s() - time.monotonic()
+            self._offset.follow(self._ros_now_s(), time.monotonic())
 
     def _ros_now_s(self) -> float:
         return float(self._clock.now().nanoseconds) / _NANO

@@ -97,15 +97,25 @@ class ArmController:
 
     def on_positions(self, message: Float64MultiArray) -> bool:
         """Take a forward-command message; return False and count it when refused."""
-        if len(message.data) != ARM_DOF:
-            self.refused["wrong_length"] += 1
+        return self._take_positions(message.data)
+
+    def on_last_point(self, message: JointTrajectory) -> bool:
+        """Take a message as simple drivers do: go to its last point at once, whatever its time.
+
+        Returns:
+            False, and counts it, when it was refused.
+        """
+        if sorted(message.joint_names) != sorted(self._names):
+            self.refused["wrong_joints"] += 1
             return False
-        q = np.array(message.data)
-        if not np.isfinite(q).all():
-            self.refused["not_finite"] += 1
+        if not message.points:
+            self.refused["wrong_number_of_points"] += 1
             return False
-        self._running, self._next, self._held = None, None, q
-        return True
+        values = message.points[-1].positions
+        if len(values) == len(self._names):
+            order = [list(message.joint_names).index(name) for name in self._names]
+            values = [values[i] for i in order]
+        return self._take_positions(values)
 
     def sample(self, now_s: float) -> NDArray[np.float64]:
         """Return the position command (7,) for `now_s` [s]."""
@@ -114,6 +124,17 @@ class ArmController:
         if self._running is not None:
             self._held = self._running.sample(now_s)
         return self._held
+
+    def _take_positions(self, values: Sequence[float]) -> bool:
+        if len(values) != ARM_DOF:
+            self.refused["wrong_length"] += 1
+            return False
+        q = np.array(values)
+        if not np.isfinite(q).all():
+            self.refused["not_finite"] += 1
+            return False
+        self._running, self._next, self._held = None, None, q
+        return True
 
     def _form_fault(self, message: JointTrajectory) -> str | None:
         if sorted(message.joint_names) != sorted(self._names):

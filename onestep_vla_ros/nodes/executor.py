@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -22,14 +23,14 @@ def make_executor() -> Any:  # noqa: ANN401 - the two executors share no typed b
     return SingleThreadedExecutor() if EventsExecutor is None else EventsExecutor()
 
 
-def spin(executor: Any) -> None:  # noqa: ANN401 - see make_executor
-    """Spin until shutdown.
+def spin(executor: Any, is_needed: Callable[[], bool] = is_wanted) -> None:  # noqa: ANN401
+    """Spin while `is_needed`, which is asked at least every 0.1 s; default until a signal.
 
     Callback by callback: `EventsExecutor.spin()` of rclpy 7.1.6 never gives up the
     interpreter's lock, so no other thread of the process would run.
     """
     try:
-        while is_wanted():
+        while is_needed():
             executor.spin_once(timeout_sec=_WAKE_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         return

@@ -12,18 +12,16 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import ChunkError, ObservationError
-from onestep_vla_ros.core.joints import JOINT_NAMES, arm_slice, reorder
+from onestep_vla_ros.core.joints import JOINT_NAMES, reorder
 from onestep_vla_ros.core.observation import CameraSpec
 
 MAX_POINTS = 512
 """A trajectory message longer than this is refused unread."""
 
-_REST_S = 0.1
 _NANO = 1_000_000_000
 _CHANNEL_ORDER = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
 
@@ -173,46 +171,32 @@ def chunk_to_trajectory(chunk: Chunk) -> JointTrajectory:
     return message
 
 
-def knots_to_trajectory(
-    arm: str,
-    stamp_s: float,
-    times_s: NDArray[np.float64],
-    q: NDArray[np.float64],
-    qd: NDArray[np.float64],
-    qdd: NDArray[np.float64],
+def start_pose_to_trajectory(
+    low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> JointTrajectory:
-    """Return one arm's part of a command as a controller message.
+    """Return the range of poses, (14,) each, in which the policy starts: two points."""
+    points = [JointTrajectoryPoint(positions=row.tolist()) for row in (low, high)]
+    return JointTrajectory(joint_names=list(JOINT_NAMES), points=points)
 
-    After the last knot the arm is told to rest where it is for another 0.1 s, so that a
-    message that only says "stay" is not refused as past when it comes late.
 
-    Args:
-        arm: "left" or "right".
-        stamp_s: When the trajectory starts [s]; never in the controller's past.
-        times_s: Time of each knot since `stamp_s`, (K,) [s], rising.
-        q: Positions, (K, 14) [rad, gripper 0..1].
-        qd: Velocities, (K, 14); the last row is at rest.
-        qdd: Accelerations, (K, 14).
+def trajectory_to_start_pose(
+    message: JointTrajectory,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lowest and highest start pose, (14,) each, of a `policy/start_pose` message.
+
+    Raises:
+        ChunkError: Unknown, missing or doubled joints, or not two whole points.
     """
-    part = arm_slice(arm)
-    message = JointTrajectory(joint_names=list(JOINT_NAMES[part]))
-    message.header.stamp = to_stamp(stamp_s)
-    for k in (*range(len(times_s)), -1):
-        held_s = _REST_S if k == -1 else 0.0
-        message.points.append(
-            JointTrajectoryPoint(
-                positions=q[k, part].tolist(),
-                velocities=qd[k, part].tolist(),
-                accelerations=qdd[k, part].tolist(),
-                time_from_start=to_duration(float(times_s[k]) + held_s),
-            )
+    columns = _columns(message.joint_names)
+    lengths = [len(point.positions) for point in message.points]
+    if lengths != [len(columns)] * 2:
+        raise ChunkError(
+            "start pose has the wrong form",
+            got=f"points of {lengths} positions",
+            allowed=f"two points of {len(columns)}: the lowest and the highest pose",
         )
-    return message
-
-
-def positions_to_array(arm: str, q: NDArray[np.float64]) -> Float64MultiArray:
-    """Return one arm's part of q (14,) for a forward_command_controller."""
-    return Float64MultiArray(data=q[arm_slice(arm)].tolist())
+    low, high = (np.array(point.positions)[columns] for point in message.points)
+    return low, high
 
 
 def _split(seconds: float) -> tuple[int, int]:

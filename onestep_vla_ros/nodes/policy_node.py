@@ -21,6 +21,7 @@ from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.config import PolicyNodeConfig
 from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError, OneStepError
 from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.core.observer import Observer
 from onestep_vla_ros.files import share_dir
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
@@ -31,7 +32,6 @@ from onestep_vla_ros.nodes.messages import (
     joint_state_to_arrays,
     to_seconds,
 )
-from onestep_vla_ros.nodes.observer import Observer
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status

@@ -168,10 +168,13 @@ class SimLoop:
 
     def _take_commands(self, now_s: float) -> None:
         for arm, message in self._wire.take_commands():
+            controller = self._controllers[arm]
             if isinstance(message, Float64MultiArray):
-                self._controllers[arm].on_positions(message)
+                controller.on_positions(message)
+            elif self._config.command_mode == "joint_trajectory_point":
+                controller.on_last_point(message)
             else:
-                self._controllers[arm].on_trajectory(message, now_s)
+                controller.on_trajectory(message, now_s)
         for trace in self._wire.take_traces():
             stamp = round(trace.chunk_stamp_s, 6)
             if stamp != self._latency_of and stamp in self._captured:

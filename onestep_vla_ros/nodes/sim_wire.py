@@ -136,12 +136,12 @@ class SimWire:
         for arm in ARMS:
             put = partial(self._on_command, arm)
             base = f"{arm}_arm_controller"
-            if config.command_mode == "joint_trajectory":
+            if config.command_mode == "forward_position":
+                self._node.create_subscription(Float64MultiArray, f"{base}/commands", put, EVERY)
+            else:
                 self._node.create_subscription(
                     JointTrajectory, f"{base}/joint_trajectory", put, EVERY
                 )
-            else:
-                self._node.create_subscription(Float64MultiArray, f"{base}/commands", put, EVERY)
         self._node.create_subscription(Float64MultiArray, "bridge/trace", self._on_trace, EVERY)
         self._node.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, RELIABLE)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `bridge/trace` message: one control tick of the bridge in four numbers."""
+"""The trace messages, four numbers each: a control tick of the bridge, an inference."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from onestep_vla_ros.core.supervisor import Mode
 
 _LABEL = "tick_s,mode,chunk_stamp_s,governor_active"
+_INFERENCE_LABEL = "stamp_s,observed_s,started_s,ended_s"
 _MODES = tuple(Mode)
 
 
@@ -32,15 +33,9 @@ class Trace:
 
     def to_message(self) -> Float64MultiArray:
         """Return the message."""
-        message = Float64MultiArray()
-        message.layout.dim = [MultiArrayDimension(label=_LABEL, size=4, stride=4)]
-        message.data = [
-            self.tick_s,
-            float(_MODES.index(self.mode)),
-            self.chunk_stamp_s,
-            float(self.is_governed),
-        ]
-        return message
+        mode = float(_MODES.index(self.mode))
+        numbers = (self.tick_s, mode, self.chunk_stamp_s, float(self.is_governed))
+        return _message(_LABEL, numbers)
 
     @staticmethod
     def from_message(message: Float64MultiArray) -> Trace | None:
@@ -51,3 +46,38 @@ class Trace:
         if not 0 <= mode < len(_MODES):
             return None
         return Trace(message.data[0], _MODES[mode], message.data[2], message.data[3] > 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceTrace:
+    """When the policy did what for one chunk, on the clock of the stamps (`policy/trace`).
+
+    Attributes:
+        stamp_s: Capture time of the observation, the chunk's identity [s].
+        observed_s: When all of the observation had arrived [s].
+        started_s: Begin of the inference [s].
+        ended_s: End of it [s].
+    """
+
+    stamp_s: float
+    observed_s: float
+    started_s: float
+    ended_s: float
+
+    def to_message(self) -> Float64MultiArray:
+        """Return the message."""
+        numbers = (self.stamp_s, self.observed_s, self.started_s, self.ended_s)
+        return _message(_INFERENCE_LABEL, numbers)
+
+    @staticmethod
+    def from_message(message: Float64MultiArray) -> InferenceTrace | None:
+        """Return the trace, or None when the message is not one."""
+        if len(message.data) != 4 or not all(map(math.isfinite, message.data)):
+            return None
+        return InferenceTrace(*message.data)
+
+
+def _message(label: str, numbers: tuple[float, float, float, float]) -> Float64MultiArray:
+    message = Float64MultiArray(data=numbers)
+    message.layout.dim = [MultiArrayDimension(label=label, size=4, stride=4)]
+    return message

@@ -10,10 +10,11 @@ pytest.importorskip("trajectory_msgs", reason="the ROS 2 message packages are no
 pytestmark = pytest.mark.ros
 
 from std_msgs.msg import Float64MultiArray  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
-from onestep_vla_ros.core.joints import DOF  # noqa: E402
+from onestep_vla_ros.core.joints import DOF, JOINT_NAMES, arm_slice  # noqa: E402
 from onestep_vla_ros.nodes.controller import ArmController  # noqa: E402
-from onestep_vla_ros.nodes.messages import knots_to_trajectory, to_stamp  # noqa: E402
+from onestep_vla_ros.nodes.messages import to_duration, to_stamp  # noqa: E402
 
 COEFFICIENTS = np.random.default_rng(0).normal(size=(6, DOF))
 
@@ -23,11 +24,25 @@ def polynomial(t, derivative=0):
     return np.polynomial.polynomial.polyval(t, p, tensor=True).T
 
 
+def trajectory(arm, stamp_s, times, q, qd, qdd):
+    """One arm's part of knots (K, 14)."""
+    part = arm_slice(arm)
+    sent = JointTrajectory(joint_names=list(JOINT_NAMES[part]))
+    sent.header.stamp = to_stamp(stamp_s)
+    for k, t in enumerate(times):
+        point = JointTrajectoryPoint(time_from_start=to_duration(float(t)))
+        point.positions, point.velocities, point.accelerations = (
+            x[k, part].tolist() for x in (q, qd, qdd)
+        )
+        sent.points.append(point)
+    return sent
+
+
 def message(stamp_s, goal=1.0, *, arm="left", duration_s=1.0):
     """From 0 to `goal` at rest in `duration_s`."""
     q = np.vstack([np.zeros(DOF), np.full(DOF, goal)])
     zeros = np.zeros((2, DOF))
-    return knots_to_trajectory(arm, stamp_s, np.array([0.0, duration_s]), q, zeros, zeros)
+    return trajectory(arm, stamp_s, np.array([0.0, duration_s]), q, zeros, zeros)
 
 
 @pytest.fixture
@@ -38,8 +53,7 @@ def controller():
 def test_quintic_between_knots_is_exact(controller):
     times = np.array([0.0, 0.3, 0.7])
     q, qd, qdd = (polynomial(times, d) for d in range(3))
-    sent = knots_to_trajectory("left", 5.0, times, q, qd, qdd)
-    sent.points = sent.points[:-1]
+    sent = trajectory("left", 5.0, times, q, qd, qdd)
     sent.points[-1].velocities = [0.0] * 7  # only the end must rest; look before it
     assert controller.on_trajectory(sent, 5.0)
     for t in (0.0, 0.1, 0.29):
@@ -111,3 +125,30 @@ def test_bare_positions_are_taken_when_finite(controller):
     assert not controller.on_positions(Float64MultiArray(data=[0.2] * 6 + [float("nan")]))
     assert controller.sample(1.0).tolist() == [0.1] * 7
     assert controller.refused == {"wrong_length": 1, "not_finite": 1}
+
+
+def test_driver_of_last_points_goes_to_the_last_whatever_its_time(controller):
+    sent = message(7.0, 0.3)
+    assert controller.on_last_point(sent)
+    assert controller.sample(1.0).tolist() == [0.3] * 7
+    sent.joint_names = list(reversed(sent.joint_names))
+    sent.points[-1].positions = [float(i) for i in range(7)]
+    assert controller.on_last_point(sent)
+    assert controller.sample(1.0).tolist() == [6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda m: m.points[-1].positions.__setitem__(2, float("nan")), "not_finite"),
+        (lambda m: m.points.clear(), "wrong_number_of_points"),
+        (lambda m: m.points[-1].positions.pop(), "wrong_length"),
+        (lambda m: m.joint_names.__setitem__(0, "right_joint1"), "wrong_joints"),
+    ],
+)
+def test_unsound_last_point_is_ignored_and_counted(controller, spoil, reason):
+    sent = message(3.0, 1.0)
+    spoil(sent)
+    assert not controller.on_last_point(sent)
+    assert controller.refused == {reason: 1}
+    assert controller.sample(9.0).tolist() == [0.0] * 7

@@ -162,15 +162,26 @@ def test_formless_chunk_is_refused(spoil, words):
         messages.trajectory_to_chunk(message)
 
 
-def test_controller_message_holds_one_arm_and_ends_at_rest():
-    times = np.array([0.0, 0.1])
-    q = np.arange(2.0 * DOF).reshape(2, DOF)
-    qd = np.vstack([np.ones(DOF), np.zeros(DOF)])
-    message = messages.knots_to_trajectory("right", 3.5, times, q, qd, np.zeros((2, DOF)))
-    assert message.joint_names == list(JOINT_NAMES[7:])
-    assert messages.to_seconds(message.header.stamp) == 3.5
-    assert message.points[0].positions.tolist() == q[0, 7:].tolist()
-    assert message.points[-1].positions == message.points[-2].positions
-    assert set(message.points[-1].velocities) == {0.0}
-    rising = [messages.to_seconds(p.time_from_start) for p in message.points]
-    assert rising == sorted(set(rising))
+def test_start_pose_comes_back_in_our_order():
+    low, high = np.arange(DOF) * 0.1, np.arange(DOF) * 0.2
+    message = messages.start_pose_to_trajectory(low, high)
+    message.joint_names.reverse()
+    for point in message.points:
+        point.positions = list(reversed(point.positions))
+    back = messages.trajectory_to_start_pose(message)
+    assert np.array_equal(back, [low, high])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda m: m.points.pop(), "wrong form"),
+        (lambda m: m.points[1].positions.pop(), "wrong form"),
+        (lambda m: m.joint_names.__setitem__(0, "elbow"), "wrong joints"),
+    ],
+)
+def test_formless_start_pose_is_refused(spoil, words):
+    message = messages.start_pose_to_trajectory(np.zeros(DOF), np.ones(DOF))
+    spoil(message)
+    with pytest.raises(ChunkError, match=words):
+        messages.trajectory_to_start_pose(message)

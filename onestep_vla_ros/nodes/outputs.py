@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controllers' topics: one message a period for each arm, and for each gripper of its own."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Protocol
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from onestep_vla_ros.core.bridge_config import BridgeConfig
+from onestep_vla_ros.core.command import Command
+from onestep_vla_ros.core.joints import ARMS, DOF, GRIPPER_INDEX
+from onestep_vla_ros.core.wire_units import WireUnits
+from onestep_vla_ros.nodes.qos import RELIABLE
+
+_NANO = 1_000_000_000
+_REST_S = 0.1
+"""After the last knot the arm is told to rest this much longer, so that a message that only
+says "stay" is not refused as past when it comes late [s]."""
+
+
+class Output(Protocol):
+    """One topic that a controller or driver obeys.
+
+    Attributes:
+        topic: Its relative name.
+    """
+
+    topic: str
+
+    def send(self, command: Command, stamp: Time) -> None:
+        """Publish this topic's joints of a command that has output, due at `stamp`."""
+
+
+class Outputs:
+    """All topics that the bridge writes to a robot; messages are built in place and reused.
+
+    Args:
+        node: Where the publishers live.
+        config: Modes, joints in their order, scale and offset.
+
+    Attributes:
+        by_name: "left", "right" and, with topics of their own, "left_gripper", "right_gripper".
+        units: Names and order of each message's joints.
+        grippers: The grippers' names on the wire.
+    """
+
+    def __init__(self, node: Node, config: BridgeConfig) -> None:
+        self.units = units = WireUnits(config)
+        self.grippers = [config.joint_names[i] for i in GRIPPER_INDEX]
+        modes = dict(zip(ARMS, config.output_mode, strict=True))
+        modes |= {f"{arm}_gripper": config.gripper_output for arm in ARMS}
+        self.by_name: dict[str, Output] = {}
+        for name, mode in modes.items():
+            if not units.orders[name]:
+                continue
+            controller = name if name.endswith("_gripper") else f"{name}_arm"
+            topic = f"{controller}_controller"
+            if mode == "joint_trajectory":
+                self.by_name[name] = TrajectoryOutput(node, topic, name, units)
+            elif mode == "joint_trajectory_point":
+                period_s = config.control_period_s
+                self.by_name[name] = PointOutput(node, topic, name, units, period_s)
+            else:
+                self.by_name[name] = PositionOutput(node, topic, name, units)
+
+    def send(self, command: Command, stamp: Time) -> None:
+        """Publish a command's part on every topic; nothing when it has no output."""
+        if command.q is None:
+            return
+        for output in self.by_name.values():
+            output.send(command, stamp)
+
+
+class TrajectoryOutput:
+    """The way from the set point to rest, with velocities and accelerations, on one topic.
+
+    The stamp is the set point's time, never in the controller's past; until then it follows
+    the message before. Knots lie where the jerk switches, so its quintics keep the limits.
+    """
+
+    def __init__(self, node: Node, controller: str, name: str, units: WireUnits) -> None:
+        self._name, self._units = name, units
+        order = units.orders[name]
+        self._part = slice(min(order), max(order) + 1)
+        self.topic = f"{controller}/joint_trajectory"
+        self._publisher = node.create_publisher(JointTrajectory, self.topic, RELIABLE)
+        self._message = JointTrajectory(joint_names=units.names[name])
+        self._points: list[JointTrajectoryPoint] = []
+        self._rows: list[tuple[NDArray[np.float64], ...]] = []
+
+    def send(self, command: Command, stamp: Time) -> None:
+        """Publish the tail of this topic's joints."""
+        tail = command.tail(self._part)
+        if tail is None:
+            return
+        knots = len(tail.times_s)
+        full = np.zeros((3, knots, DOF))
+        full[0, :, self._part], full[1, :, self._part] = tail.q, tail.qd
+        full[2, :, self._part] = tail.qdd
+        q = self._units.to_wire(self._name, full[0])
+        qd, qdd = self._units.rates_to_wire(self._name, full[1:])
+        self._grow(knots + 1)
+        for k in range(knots + 1):
+            at = min(k, knots - 1)
+            row = self._rows[k]
+            row[0][:], row[1][:], row[2][:] = q[at], qd[at], qdd[at]
+            seconds = float(tail.times_s[at]) + (_REST_S if k == knots else 0.0)
+            ns, time = round(seconds * _NANO), self._points[k].time_from_start
+            time.sec, time.nanosec = ns // _NANO, ns % _NANO
+        self._message.header.stamp = stamp
+        self._message.points = self._points[: knots + 1]
+        self._publisher.publish(self._message)
+
+    def _grow(self, count: int) -> None:
+        """Have at least `count` points, each with arrays that are written in place."""
+        while len(self._points) < count:
+            values = [_zeros(len(self._units.orders[self._name])) for _ in range(3)]
+            point = JointTrajectoryPoint(time_from_start=Duration())
+            point.positions, point.velocities, point.accelerations = values
+            self._points.append(point)
+            self._rows.append(tuple(np.frombuffer(v, np.float64) for v in values))
+
+
+class PointOutput:
+    """One position a period, for drivers that execute a message's last point and no time.
+
+    The point is due one period after its message's stamp, so at the set point's own time.
+    """
+
+    def __init__(
+        self, node: Node, controller: str, name: str, units: WireUnits, period_s: float
+    ) -> None:
+        self._name, self._units = name, units
+        self.topic = f"{controller}/joint_trajectory"
+        self._publisher = node.create_publisher(JointTrajectory, self.topic, RELIABLE)
+        self._values = _zeros(len(units.orders[name]))
+        self._row = np.frombuffer(self._values, np.float64)
+        self._period_ns = round(period_s * _NANO)
+        point = JointTrajectoryPoint(time_from_start=Duration(nanosec=self._period_ns))
+        point.positions = self._values
+        self._message = JointTrajectory(joint_names=units.names[name], points=[point])
+
+    def send(self, command: Command, stamp: Time) -> None:
+        """Publish the set point of this topic's joints."""
+        if command.q is None:
+            return
+        self._row[:] = self._units.to_wire(self._name, command.q)
+        ns = max(stamp.sec * _NANO + stamp.nanosec - self._period_ns, 0)
+        self._message.header.stamp = Time(sec=ns // _NANO, nanosec=ns % _NANO)
+        self._publisher.publish(self._message)
+
+
+class PositionOutput:
+    """Bare positions for a forward_command_controller; it has no timeout of its own."""
+
+    def __init__(self, node: Node, controller: str, name: str, units: WireUnits) -> None:
+        self._name, self._units = name, units
+        self.topic = f"{controller}/commands"
+        self._publisher = node.create_publisher(Float64MultiArray, self.topic, RELIABLE)
+        values = _zeros(len(units.orders[name]))
+        self._row = np.frombuffer(values, np.float64)
+        self._message = Float64MultiArray(data=values)
+
+    def send(self, command: Command, stamp: Time) -> None:
+        """Publish the set point of this topic's joints; `stamp` has no place in it."""
+        if command.q is None:
+            return
+        self._row[:] = self._units.to_wire(self._name, command.q)
+        self._publisher.publish(self._message)
+
+
+def _zeros(count: int) -> array[float]:
+    return array("d", bytes(8 * count))
