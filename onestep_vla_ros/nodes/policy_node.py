@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
@@ -30,11 +30,13 @@ from onestep_vla_ros.nodes.messages import (
     compressed_to_rgb,
     image_to_rgb,
     joint_state_to_arrays,
+    start_pose_to_trajectory,
     to_seconds,
 )
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
+from onestep_vla_ros.nodes.trace import InferenceTrace
 from onestep_vla_ros.nodes.worker import InferenceWorker
 from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
 from onestep_vla_ros.report import percentiles_ms
@@ -64,6 +66,8 @@ class PolicyNode(LifecycleNode):
             JointTrajectory, "action_chunk", RELIABLE
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
+        self._start_pose = self.create_publisher(JointTrajectory, "policy/start_pose", LATCHED)
+        self._trace = self.create_publisher(Float64MultiArray, "policy/trace", EVERY)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the checkpoint, check it against them, warm up."""
@@ -74,7 +78,11 @@ class PolicyNode(LifecycleNode):
         except OneStepError as error:
             self.failure = str(error)
             return TransitionCallbackReturn.FAILURE
-        self._listen(self._config, self._policy.contract.cameras)
+        contract = self._policy.contract
+        self._start_pose.publish(
+            start_pose_to_trajectory(contract.start_q_low, contract.start_q_high)
+        )
+        self._listen(self._config, contract.cameras)
         self._log.info(f"configured from {self._config.checkpoint or 'the shipped checkpoint'}")
         return super().on_configure(state)
 
@@ -135,11 +143,14 @@ class PolicyNode(LifecycleNode):
         return InferenceWorker(
             Observer(policy.contract.cameras, config),
             policy.infer,
-            lambda: float(self.get_clock().now().nanoseconds) / 1e9,
+            self._now_s,
             self._publish_chunk,
             lambda line: self._log.warning(line, throttle_duration_sec=1.0),
             config.fault_inferences,
         )
+
+    def _now_s(self) -> float:
+        return float(self.get_clock().now().nanoseconds) / 1e9
 
     def _forget(self) -> None:
         self.close()
@@ -160,6 +171,7 @@ class PolicyNode(LifecycleNode):
             worker.refuse(f"image_unusable.{camera.name}", str(error))
             return
         with worker.arrived:
+            worker.image_s = self._now_s()
             worker.observer.on_image(camera.name, image, to_seconds(message.header.stamp))
             worker.arrived.notify_all()
 
@@ -189,9 +201,10 @@ class PolicyNode(LifecycleNode):
         except ObservationError as error:
             worker.refuse("instruction_unusable", str(error))
 
-    def _publish_chunk(self, chunk: Chunk) -> None:
+    def _publish_chunk(self, chunk: Chunk, trace: InferenceTrace) -> None:
         if rclpy.ok():
             self._chunks.publish(chunk_to_trajectory(chunk))
+            self._trace.publish(trace.to_message())
 
     def _publish_diagnostics(self) -> None:
         worker = self._worker

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.observer import Observer, Refusal
+from onestep_vla_ros.nodes.trace import InferenceTrace
 
 _POLL_S = 0.05
 """Wall time between two looks when nothing arrives, so that silence is noticed too [s]."""
@@ -25,12 +26,13 @@ class InferenceWorker:
         observer: What has arrived; touched under `arrived` only.
         infer: Observation to Chunk; may raise, which is counted.
         now_s: The clock of the stamps [s].
-        on_chunk: Called with each chunk, on the worker's thread.
+        on_chunk: Called with each chunk and when what happened, on the worker's thread.
         on_trouble: Called with a line to log, on the worker's thread.
         fault_inferences: Failures in a row after which the worker gives up.
 
     Attributes:
         arrived: Hold it to feed the observer; notify it afterwards.
+        image_s: When the newest picture came, on the clock of the stamps [s]; set by the feeder.
         failure: Why the worker gave up, empty while it works.
         refused: Reason to count; each spell of a reason counts once.
         latencies_s: Wall time of the last inferences [s].
@@ -41,12 +43,13 @@ class InferenceWorker:
         observer: Observer,
         infer: Callable[[Observation], Chunk],
         now_s: Callable[[], float],
-        on_chunk: Callable[[Chunk], None],
+        on_chunk: Callable[[Chunk, InferenceTrace], None],
         on_trouble: Callable[[str], None],
         fault_inferences: int,
     ) -> None:
         self.arrived = threading.Condition()
         self.observer = observer
+        self.image_s = 0.0
         self.failure = ""
         self.refused: Counter[str] = Counter()
         self.failed = 0
@@ -87,11 +90,12 @@ class InferenceWorker:
                     self._note(found)
                     self.arrived.wait(_POLL_S)
                     continue
+                observed_s = self.image_s
             self._last_reason = ""
-            self._infer_one(found)
+            self._infer_one(found, observed_s)
 
-    def _infer_one(self, observation: Observation) -> None:
-        started = time.perf_counter()
+    def _infer_one(self, observation: Observation, observed_s: float) -> None:
+        started, started_s = time.perf_counter(), self._now_s()
         try:
             chunk = self._infer(observation)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, the arms must hold
@@ -107,7 +111,7 @@ class InferenceWorker:
         self._failed_in_a_row = 0
         self.latencies_s.append(time.perf_counter() - started)
         self.chunks += 1
-        self._on_chunk(chunk)
+        self._on_chunk(chunk, InferenceTrace(chunk.stamp_s, observed_s, started_s, self._now_s()))
 
     def _note(self, refusal: Refusal | None) -> None:
         if refusal is not None and refusal.reason != self._last_reason:
