@@ -70,6 +70,7 @@ def add_bench(sub: argparse.ArgumentParser) -> None:
         choices=("bridge", "governor", "seams"),
         help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs",
     )
+    sub.add_argument("--plot", type=Path, help="seams: also draw some hand-overs here")
     sub.add_argument("--seconds", type=float, default=60.0, help="bridge: of each row")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--json", type=Path, help="write the result here")
@@ -87,7 +88,7 @@ def run_bench(options: argparse.Namespace) -> int:
         return run_bench_governor(options.json)
     from onestep_vla_ros.bench.seams import run_bench_seams
 
-    return run_bench_seams(options.seed, options.json)
+    return run_bench_seams(options.seed, options.json, options.plot)
 
 
 def _rows(text: str | None) -> tuple[int, ...] | None:
