@@ -47,10 +47,11 @@ def _checkpoint(arguments: Arguments) -> str:
 
 
 def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:
+    robot = () if use_sim_time else ("policy_robot.yaml",)
     return Node(
         "policy_node",
         "policy",
-        config=("policy.yaml",),
+        config=("policy.yaml", *robot),
         parameters={
             "checkpoint": _checkpoint(arguments),
             "steps": _integer(arguments, "steps"),
@@ -64,10 +65,11 @@ def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:
 
 def _bridge(arguments: Arguments, *, use_sim_time: bool) -> Node:
     robot = () if use_sim_time else ("bridge_robot.yaml",)
+    rate = ("bridge_250hz.yaml",) if arguments.get("rate") == "250" else ()
     return Node(
         "bridge_node",
         "bridge",
-        config=("bridge.yaml", *robot),
+        config=("bridge.yaml", *robot, *rate),
         parameters={"output_mode": [arguments["output"]] * 2, "use_sim_time": use_sim_time},
     )
 
@@ -245,6 +247,7 @@ GRAPHS: tuple[Graph, ...] = (
                 ("mock", "real"),
             ),
             Argument("plugin", "", "Class of the ros2_control plugin of your YAM driver"),
+            Argument("rate", "100", "Control periods a second of the bridge", ("100", "250")),
             *_POLICY_ARGUMENTS,
         ),
         _robot_nodes,
