@@ -145,20 +145,21 @@ class Bridge:
         self._observe_clock(now_s)
         if self._supervisor.has_output and not self._supervisor.latched:
             return self._supervisor.enable()
-        if self._watch.q is None or not self._watch.is_fresh(now_s):
+        watch = self._watch
+        if watch.q is None or not watch.is_fresh(now_s) or watch.is_jumping:
             age = self._watch.age_s(now_s)
             note = self._state_note or "publish joint_states with all joints"
             return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old; {note}")
         if self._obstacles:
             words = "; ".join(f"{name}: {why}" for name, why in self._obstacles.items())
             return Rejected(Reason.OBSTACLE, words)
-        start = self._start.judge(self._watch.q)
+        start = self._start.judge(watch.q)
         if isinstance(start, Rejected):
             return start
         verdict = self._supervisor.enable()
         if isinstance(verdict, Rejected):
             return verdict
-        self._governor.reset(self._watch.q)
+        self._governor.reset(watch.q)
         self._let_go("no chunk yet")
         self._enabled_s, self._last = now_s, None
         return start if start.detail else verdict

@@ -43,6 +43,11 @@ class JointStateWatch:
         """Is the newest good state young enough to move by?"""
         return self.age_s(now_s) <= self._config.joint_state_timeout_s
 
+    @property
+    def is_jumping(self) -> bool:
+        """Was the newest state refused as a jump, so that the one kept may be the wrong one?"""
+        return self._jumps > 0
+
     def take(
         self,
         q: NDArray[np.float64],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bridge_rig import TC, Rig, is_braking
 
+from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.core.verdict import Reason, Rejected
@@ -193,3 +194,23 @@ def test_missed_periods_are_counted_and_never_caught_up_in_a_burst(bridge_config
         assert np.abs(after.q - along).max() <= TC * 4.0
     else:
         assert (np.abs(after.q - before.q) <= TC * np.array(rig.config.max_velocity)).all()
+
+
+def test_enable_waits_until_joint_states_no_longer_jump(bridge_config, home):
+    """Three states elsewhere were believed, then the true ones were refused as jumps."""
+    bridge, now = Bridge(bridge_config), 1.0
+    bridge.on_joint_state(home, None, now, now)
+    for k in (1, 2, 3):
+        now = 1.0 + 1e-4 * k
+        bridge.on_joint_state(home + 0.3, None, now, now)
+    for k in (1, 2):
+        now = 1.01 + 0.01 * k
+        bridge.on_joint_state(home, None, now, now)
+    verdict = bridge.enable(now)
+    assert verdict.reason is Reason.NO_STATE
+    assert "measured position jumps" in verdict.detail
+    for k in (3, 4):
+        now = 1.01 + 0.01 * k
+        bridge.on_joint_state(home, None, now, now)
+    assert bridge.enable(now).is_accepted
+    assert np.array_equal(bridge.tick(now).q, home)
