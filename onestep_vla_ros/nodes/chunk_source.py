@@ -27,8 +27,12 @@ from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.nodes.chunk_faults import CHUNK_FAULTS, ChunkFaults
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
-from onestep_vla_ros.nodes.messages import chunk_to_trajectory, joint_state_to_arrays
-from onestep_vla_ros.nodes.qos import RELIABLE, SENSOR
+from onestep_vla_ros.nodes.messages import (
+    chunk_to_trajectory,
+    joint_state_to_arrays,
+    start_pose_to_trajectory,
+)
+from onestep_vla_ros.nodes.qos import LATCHED, RELIABLE, SENSOR
 
 _WAYPOINTS = 16
 _WAYPOINT_S = 0.08
@@ -36,6 +40,8 @@ _SPEED = 0.8
 _SWAY = np.array([0.5, 0.0, 0.4, 0.3, 0.3, 0.3, 0.2, -0.5, 0.0, 0.4, -0.3, 0.3, -0.3, 0.2])
 """How far each joint sways [rad, gripper 0..1]."""
 _SWAY_HZ = 0.25
+_ANYWHERE = 10.0
+"""It may start from any pose [rad]."""
 
 
 class ChunkSource:
@@ -58,6 +64,8 @@ class ChunkSource:
         self.faults = ChunkFaults(random.Random(node.get_parameter("seed").value))  # noqa: S311
         topic = str(node.get_parameter("topic").value)
         self._chunks = node.create_publisher(JointTrajectory, topic, RELIABLE)
+        poses = node.create_publisher(JointTrajectory, "policy/start_pose", LATCHED)
+        poses.publish(start_pose_to_trajectory(np.full(DOF, -_ANYWHERE), np.full(DOF, _ANYWHERE)))
         node.create_subscription(JointState, "joint_states", self._on_joint_state, SENSOR)
         node.add_on_set_parameters_callback(self._on_parameters)
         self._steady = RosClock(clock_type=ClockType.STEADY_TIME)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault matrix with real processes: runs rows, each case many times, on graphs kept up."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from onestep_vla_ros.core.errors import ConfigError, OneStepError
+from onestep_vla_ros.faults.process_bridge import ROWS as BRIDGE_ROWS
+from onestep_vla_ros.faults.process_chunks import ROWS as CHUNK_ROWS
+from onestep_vla_ros.faults.process_clock import ROWS as CLOCK_ROWS
+from onestep_vla_ros.faults.process_joints import ROWS as JOINT_ROWS
+from onestep_vla_ros.faults.process_policy import ROWS as POLICY_ROWS
+from onestep_vla_ros.faults.process_rig import Findings, Rig, RowError
+from onestep_vla_ros.faults.process_row import Case, ProcessRow
+from onestep_vla_ros.faults.process_start import ROWS as START_ROWS
+from onestep_vla_ros.faults.row import FAULTS, RowResult
+from onestep_vla_ros.files import share_dir
+
+PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
+    sorted(
+        (*JOINT_ROWS, *CHUNK_ROWS, *POLICY_ROWS, *BRIDGE_ROWS, *CLOCK_ROWS, *START_ROWS),
+        key=lambda row: row.row,
+    )
+)
+"""Every row that has a twin of real processes, by number."""
+
+_PARTIAL = Path("out") / "faults_process.part.json"
+_GIVE_UP = 3
+"""A case ends after so many repetitions that went wrong."""
+
+OnRow = Callable[[RowResult], None]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What the repetitions of one case came to."""
+
+    case: Case
+    times_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    done: int = 0
+    found: Findings = field(default_factory=Findings)
+
+    @property
+    def bound_s(self) -> float | None:
+        if self.case.bound_s is None:
+            return None
+        return self.case.bound_s + self.case.allowance_s
+
+    @property
+    def worst_s(self) -> float | None:
+        return max(self.times_s, default=None)
+
+    @property
+    def is_met(self) -> bool:
+        is_late = self.bound_s is not None and (self.worst_s or 0.0) > self.bound_s
+        return not self.errors and not is_late and bool(self.done)
+
+    def words(self) -> str:
+        text = f"{self.case.name}: {self.done} times"
+        if self.worst_s is not None and self.case.bound_s is not None:
+            text += (
+                f", worst {self.worst_s:.3f} s of {self.case.bound_s:.3f} + "
+                f"{self.case.allowance_s:.3f} s"
+            )
+        if self.errors:
+            text += f"; {len(self.errors)} went wrong, the first: {self.errors[0]}"
+        return text
+
+
+def run_process_rows(
+    rows: Sequence[int] | None,
+    repetitions: int,
+    seed: int,
+    on_row: OnRow,
+    partial: Path = _PARTIAL,
+) -> list[RowResult]:
+    """Run rows of the matrix with real processes; return one result a row, by number.
+
+    Rows whose graph is the same share it. What is done is kept in `partial` until all rows
+    are: an interrupted run goes on after its last whole row if nothing of the package changed.
+
+    Args:
+        rows: Row numbers; None for all that have a process twin.
+        repetitions: Of each case.
+        seed: Seed of the moments of injection.
+        on_row: Called with each row when it is done.
+        partial: Where finished rows are kept meanwhile.
+
+    Raises:
+        ConfigError: A row has no process twin, or there is nothing to repeat.
+    """
+    wanted = _wanted(rows)
+    if repetitions < 1:
+        raise ConfigError("nothing to repeat", got=repetitions, allowed="1 or more")
+    kept = _Kept(partial, f"{_digest()} {repetitions} {seed}")
+    for row in wanted:
+        if row.row in kept.results:
+            on_row(kept.results[row.row])
+    todo = [row for row in wanted if row.row not in kept.results]
+    todo.sort(key=lambda row: (row.cases[0].setting, row.row))
+    for setting, group in groupby(todo, key=lambda row: row.cases[0].setting):
+        with _Graph(setting, seed) as graph:
+            for row in group:
+                result = run_row(row, graph, repetitions)
+                kept.add(result)
+                on_row(result)
+    found = [kept.results[row.row] for row in wanted]
+    kept.path.unlink(missing_ok=True)
+    return found
+
+
+def run_row(row: ProcessRow, graph: _Graph, repetitions: int) -> RowResult:
+    """Run every case of a row; return what came of it."""
+    outcomes = [_run_case(case, graph, repetitions) for case in row.cases]
+    bounded = [o for o in outcomes if o.bound_s is not None and o.worst_s is not None]
+    tightest = min(bounded, key=lambda o: o.bound_s - o.worst_s, default=None)  # type: ignore[operator]
+    return RowResult(
+        row=row.row,
+        fault=FAULTS[row.row],
+        bound_s=tightest.bound_s if tightest else None,
+        worst_s=tightest.worst_s if tightest else None,
+        holds=all(o.is_met for o in outcomes),
+        kind="process",
+        detail="; ".join(o.words() for o in outcomes),
+        violations=sum(sum(o.found.violations.values()) for o in outcomes),
+        cases=sum(o.done for o in outcomes),
+    )
+
+
+def _run_case(case: Case, graph: _Graph, repetitions: int) -> _Outcome:
+    outcome = _Outcome(case)
+    for i in range(repetitions):
+        if len(outcome.errors) >= _GIVE_UP:
+            break
+        try:
+            rig = graph.rig()
+            rig.found = Findings()
+            time_s = case.run(rig, i)
+            rig.take_report()
+            _judge(case, rig.found)
+        except (OneStepError, OSError) as error:
+            outcome.errors.append(f"repetition {i + 1}: {error}")
+            graph.drop()
+        else:
+            outcome.done += 1
+            if time_s is not None:
+                outcome.times_s.append(time_s)
+        found = graph.last_found
+        outcome.found.violations.update(found.violations)
+        outcome.found.messages += found.messages
+    return outcome
+
+
+def _judge(case: Case, found: Findings) -> None:
+    if found.violations:
+        raise RowError("the wire checker found violations", got=str(found.examples))
+    if found.lost:
+        raise RowError("the wire checker missed messages", got=found.lost, allowed=0)
+    if found.publishers > case.publishers:
+        got = f"{found.publishers} publishers on a controller's topic"
+        raise RowError("more than one publisher", got=got, allowed=case.publishers)
+
+
+class _Graph:
+    """The rig of one setting: started when first needed and again after something went wrong."""
+
+    def __init__(self, setting: str, seed: int) -> None:
+        self._setting, self._seed = setting, seed
+        self._stack = contextlib.ExitStack()
+        self._rig: Rig | None = None
+        self._starts = 0
+        self.last_found = Findings()
+
+    def __enter__(self) -> _Graph:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.drop()
+
+    def rig(self) -> Rig:
+        """Return the running rig."""
+        if self._rig is None:
+            self._starts += 1
+            self._rig = self._stack.enter_context(Rig(self._setting, self._seed + self._starts))
+        self.last_found = self._rig.found
+        return self._rig
+
+    def drop(self) -> None:
+        """End the rig."""
+        if self._rig is not None:
+            self.last_found = self._rig.found
+        self._stack.close()
+        self._rig = None
+
+
+class _Kept:
+    """Finished rows in a file, so that an interrupted run can go on."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self._key = path, key
+        self.results: dict[int, RowResult] = {}
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["key"] == key:
+                self.results = {one["row"]: RowResult(**one) for one in data["rows"]}
+
+    def add(self, result: RowResult) -> None:
+        self.results[result.row] = result
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [one.to_json() for one in self.results.values()]
+        text = json.dumps({"key": self._key, "rows": rows}, indent=1)
+        self.path.write_text(text + "\n", encoding="utf-8")
+
+
+def _wanted(rows: Sequence[int] | None) -> list[ProcessRow]:
+    known = {row.row: row for row in PROCESS_ROWS}
+    if rows is None:
+        return list(PROCESS_ROWS)
+    missing = [row for row in rows if row not in known]
+    if missing:
+        raise ConfigError("rows without a process twin", got=missing, allowed=sorted(known))
+    return [known[row] for row in sorted(set(rows))]
+
+
+def _digest() -> str:
+    """Return a hash of the package's code and configuration."""
+    digest = hashlib.sha256()
+    for path in sorted(_sources()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    yield from Path(__file__).resolve().parents[1].rglob("*.py")
+    yield from (share_dir() / "config").iterdir()
