@@ -78,6 +78,7 @@ class Scene:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._rng = np.random.default_rng(setup.seed)
         self._units = WireUnits(setup.bridge)
+        self._scale_offset = np.array(setup.bridge.wire_scale), np.array(setup.bridge.wire_offset)
         self._specs = [CameraSpec(name, 4, 4) for name in CAMERAS]
         self.wire = Wire(setup.bridge, target(0.0) if setup.start is None else setup.start)
         self.streams = {n: Stream() for n in (*CAMERAS, "joint_states", "action_chunk")}
@@ -97,7 +98,8 @@ class Scene:
         for i, name in enumerate(CAMERAS):
             self.every(_CAMERA_NS, lambda n=name: self._shoot(n), offset_ns=1_000_000 * i)
         self.every(_STATE_NS, self._measure, offset_ns=5_000_000)
-        self.every(round(setup.bridge.control_period_s * NS), self.tick, offset_ns=9_000_000)
+        period_ns = round(setup.bridge.control_period_s * NS)
+        self.every(period_ns, self.tick, offset_ns=round(setup.tick_phase_s * NS))
         self.every(_LOOK_NS, self._look)
 
     @property
@@ -183,7 +185,7 @@ class Scene:
         q = q - _SAG + self._rng.normal(0.0, 1e-4, 14)
         limits = self.setup.bridge
         q = np.clip(q, limits.position_low, limits.position_high)
-        scale, offset = np.array(limits.wire_scale), np.array(limits.wire_offset)
+        scale, offset = self._scale_offset
         reading = Reading(limits.joint_names, scale * q + offset, scale * qd)
         self._send("joint_states", reading, self._on_reading)
 
@@ -216,7 +218,8 @@ class Scene:
         taken = self.call("on_joint_state", q, qd, stamp_s, self.now_s)
         self.state_verdicts.append((self.now_s, taken))
         if taken.is_accepted:
-            self.wire.check.on_measured(reading.q)
+            scale, offset = self._scale_offset
+            self.wire.check.on_measured(scale * q + offset)
         self.observer.on_joint_state(q, qd, item.stamp_s)
         self._look()
 

@@ -63,6 +63,7 @@ class Setup:
         latency_s: Time an inference takes [s].
         waypoints: Waypoints of a chunk.
         period_s: Time between them [s].
+        tick_phase_s: When in its period the bridge ticks; joint states come 6 ms into theirs [s].
         start: Where the arms stand at first, (14,); None for where the policy begins.
     """
 
@@ -72,6 +73,7 @@ class Setup:
     latency_s: float = 0.03
     waypoints: int = 16
     period_s: float = 0.08
+    tick_phase_s: float = 0.0093
     start: NDArray[np.float64] | None = None
 
 

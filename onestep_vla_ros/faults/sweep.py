@@ -75,7 +75,8 @@ class Sweep:
 
     def prepare(self, case: Case, **changes: object) -> Scene:
         """Return a scene whose arms are just enabled."""
-        setup = shipped_setup(case.seed, **changes)
+        phase_s = 0.0003 + 0.001 * (3 * case.number % 10)
+        setup = shipped_setup(case.seed, **{"tick_phase_s": phase_s, **changes})
         scene = Scene(setup, self.make(setup))
         scene.run(START_S + 0.05)
         scene.enable()
