@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
@@ -70,7 +69,7 @@ class BridgeCarrier:
         self._outputs = Outputs(node, config)
         self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
         self._services = OperatorServices(
-            node, self.bridge, self.now_s, self.status.tick_times.clear, self._rest_s
+            node, self.bridge, self.now_s, self.status.clear_times, self._rest_s
         )
         self._create_inputs()
         self._create_timers()
@@ -145,14 +144,14 @@ class BridgeCarrier:
 
     def tick(self) -> None:
         """One control tick: decide, publish, report."""
-        started_ns = time.perf_counter_ns()
+        self.status.begin_tick()
         now_s = self.now_s()
         command = self.bridge.tick(now_s)
         self._command = command
         self._outputs.send(command, self._clock.stamp(command.stamp_s))
         is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
-        self.status.tick_times.note(started_ns)
+        self.status.end_tick()
         if is_new:
             self.publish_status()
         self._services.settle()

@@ -56,7 +56,8 @@ class BridgeStatus:
         reason: Why, in words.
         joint_states: What was heard of them.
         chunks: The same of action_chunk.
-        tick_times: How long the ticks took since the arms were enabled.
+        tick_times: How long the ticks took since the arms were enabled, by the wall.
+        tick_cpu: The same by this thread's processor time: without what others took from it.
     """
 
     def __init__(self, node: Node) -> None:
@@ -65,7 +66,8 @@ class BridgeStatus:
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         self.mode, self.reason, self._since_s = Mode.IDLE, "", 0.0
         self.joint_states, self.chunks = Heard("joint_states"), Heard("action_chunk")
-        self.tick_times = TickTimes()
+        self.tick_times, self.tick_cpu = TickTimes(), TickTimes()
+        self._started_ns = (0, 0)
         self._clock_s = time.monotonic()
         self._said = ""
 
@@ -80,6 +82,21 @@ class BridgeStatus:
             self._since_s = now_s
         self.mode, self.reason = mode, reason
         return is_new
+
+    def begin_tick(self) -> None:
+        """Start the stopwatches of a tick."""
+        self._started_ns = time.perf_counter_ns(), time.thread_time_ns()
+
+    def end_tick(self) -> None:
+        """Stop them; what comes after is not the tick."""
+        wall_ns, cpu_ns = self._started_ns
+        self.tick_cpu.note(time.thread_time_ns() - cpu_ns)
+        self.tick_times.note(time.perf_counter_ns() - wall_ns)
+
+    def clear_times(self) -> None:
+        """Begin the ticks' figures anew."""
+        self.tick_times.clear()
+        self.tick_cpu.clear()
 
     def standstill_s(self) -> float:
         """Return for how long no tick has come; 0 while they come [s of wall time]."""
@@ -104,7 +121,6 @@ class BridgeStatus:
     def publish(self, bridge: Bridge, now_s: float) -> None:
         """Publish everything; takes about a millisecond, so not within the measured tick."""
         self._said = self.reason
-        times = self.tick_times
         values: dict[str, object] = {
             "mode": self.mode.name,
             "reason": self.reason,
@@ -114,11 +130,11 @@ class BridgeStatus:
             "action_chunk_arrived": self.chunks.count,
             **{f"count.{name}": count for name, count in sorted(bridge.counts.items())},
             **_flat(bridge.ledger.summary()),
-            "tick_p50_ms": times.percentile_ms(50.0),
-            "tick_p99_ms": times.percentile_ms(99.0),
-            "tick_p999_ms": times.percentile_ms(99.9),
-            "tick_max_ms": times.max_ms,
-            "tick_count": times.count,
+            **self.tick_times.figures("tick"),
+            **self.tick_cpu.figures("tick_cpu"),
+            "tick_count": self.tick_times.count,
+            "process_cpu_s": time.process_time(),
+            "steady_s": time.monotonic(),
         }
         level = WARN if self.standstill_s() else _LEVELS.get(self.mode, WARN)
         status = make_status("bridge", level, self.words(now_s), values)

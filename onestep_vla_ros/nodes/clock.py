@@ -62,4 +62,5 @@ class NodeClock:
             self._offset.follow(self._ros_now_s(), time.monotonic())
 
     def _ros_now_s(self) -> float:
-        return float(self._clock.now().nanoseconds) / _NANO
+        """Return ROS time; on a robot that is the system clock, read here without detour."""
+        return float(self._clock.now().nanoseconds) / _NANO if self.is_sim else time.time()

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -18,11 +17,12 @@ from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.joints import ARMS, DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.wire_units import WireUnits
 from onestep_vla_ros.nodes.qos import RELIABLE
+from onestep_vla_ros.nodes.template import TrajectoryTemplate
 
 _NANO = 1_000_000_000
-_REST_S = 0.1
+_REST_NS = 100_000_000
 """After the last knot the arm is told to rest this much longer, so that a message that only
-says "stay" is not refused as past when it comes late [s]."""
+says "stay" is not refused as past when it comes late [ns]."""
 
 
 class Output(Protocol):
@@ -91,9 +91,8 @@ class TrajectoryOutput:
         self._part = slice(min(order), max(order) + 1)
         self.topic = f"{controller}/joint_trajectory"
         self._publisher = node.create_publisher(JointTrajectory, self.topic, RELIABLE)
-        self._message = JointTrajectory(joint_names=units.names[name])
-        self._points: list[JointTrajectoryPoint] = []
-        self._rows: list[tuple[NDArray[np.float64], ...]] = []
+        most = 3 * len(order) + 1
+        self._templates = [TrajectoryTemplate(units.names[name], k) for k in range(2, most + 2)]
 
     def send(self, command: Command, stamp: Time) -> None:
         """Publish the tail of this topic's joints."""
@@ -101,31 +100,15 @@ class TrajectoryOutput:
         if tail is None:
             return
         knots = len(tail.times_s)
-        full = np.zeros((3, knots, DOF))
-        full[0, :, self._part], full[1, :, self._part] = tail.q, tail.qd
-        full[2, :, self._part] = tail.qdd
-        q = self._units.to_wire(self._name, full[0])
-        qd, qdd = self._units.rates_to_wire(self._name, full[1:])
-        self._grow(knots + 1)
-        for k in range(knots + 1):
-            at = min(k, knots - 1)
-            row = self._rows[k]
-            row[0][:], row[1][:], row[2][:] = q[at], qd[at], qdd[at]
-            seconds = float(tail.times_s[at]) + (_REST_S if k == knots else 0.0)
-            ns, time = round(seconds * _NANO), self._points[k].time_from_start
-            time.sec, time.nanosec = ns // _NANO, ns % _NANO
-        self._message.header.stamp = stamp
-        self._message.points = self._points[: knots + 1]
-        self._publisher.publish(self._message)
-
-    def _grow(self, count: int) -> None:
-        """Have at least `count` points, each with arrays that are written in place."""
-        while len(self._points) < count:
-            values = [_zeros(len(self._units.orders[self._name])) for _ in range(3)]
-            point = JointTrajectoryPoint(time_from_start=Duration())
-            point.positions, point.velocities, point.accelerations = values
-            self._points.append(point)
-            self._rows.append(tuple(np.frombuffer(v, np.float64) for v in values))
+        full = np.zeros((3, knots + 1, DOF))  # the last knot twice: there the arm rests
+        for i, values in enumerate((tail.q, tail.qd, tail.qdd)):
+            full[i, :knots, self._part], full[i, knots, self._part] = values, values[-1]
+        states = self._units.rates_to_wire(self._name, full)
+        states[0] = self._units.to_wire(self._name, full[0])
+        times_ns = np.empty(knots + 1, np.int64)
+        times_ns[:knots] = np.rint(tail.times_s * _NANO)
+        times_ns[knots] = times_ns[knots - 1] + _REST_NS
+        self._publisher.publish(self._templates[knots - 1].fill(stamp, times_ns, states))
 
 
 class PointOutput:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 _STEP = 1.02
 _FIRST_NS = 1000.0
@@ -31,13 +30,18 @@ class TickTimes:
         self.count = 0
         self.max_ms = 0.0
 
-    def note(self, started_ns: int) -> None:
-        """Add what began at `started_ns` of time.perf_counter_ns and ends now."""
-        took_ns = time.perf_counter_ns() - started_ns
+    def note(self, took_ns: int) -> None:
+        """Add a duration [ns]."""
         index = int(math.log(max(took_ns, 1) / _FIRST_NS) / _LOG_STEP) + 1
         self._bins[min(max(index, 0), _BINS - 1)] += 1
         self.count += 1
         self.max_ms = max(self.max_ms, took_ns * 1e-6)
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Return p50, p99, p99.9 and the max, each under `name` and its own ending [ms]."""
+        shares = {"p50": 50.0, "p99": 99.0, "p999": 99.9}
+        found = {f"{name}_{key}_ms": self.percentile_ms(share) for key, share in shares.items()}
+        return {**found, f"{name}_max_ms": self.max_ms}
 
     def percentile_ms(self, percent: float) -> float:
         """Return the duration that `percent` of all stay below; nan before the first [ms]."""

@@ -12,6 +12,10 @@ from onestep_vla_ros.core.supervisor import Mode
 
 _LABEL = "tick_s,mode,chunk_stamp_s,governor_active"
 _INFERENCE_LABEL = "stamp_s,observed_s,started_s,ended_s"
+_DIMENSIONS = {
+    label: [MultiArrayDimension(label=label, size=4, stride=4)]
+    for label in (_LABEL, _INFERENCE_LABEL)
+}
 _MODES = tuple(Mode)
 
 
@@ -79,5 +83,5 @@ class InferenceTrace:
 
 def _message(label: str, numbers: tuple[float, float, float, float]) -> Float64MultiArray:
     message = Float64MultiArray(data=numbers)
-    message.layout.dim = [MultiArrayDimension(label=label, size=4, stride=4)]
+    message.layout.dim = _DIMENSIONS[label]
     return message
