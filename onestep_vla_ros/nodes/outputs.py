@@ -149,7 +149,8 @@ class PositionOutput:
         self._publisher = node.create_publisher(Float64MultiArray, self.topic, RELIABLE)
         values = _zeros(len(units.orders[name]))
         self._row = np.frombuffer(values, np.float64)
-        self._message = Float64MultiArray(data=values)
+        self._message = Float64MultiArray()
+        self._message.data = values  # the constructor would copy, and this is written in place
 
     def send(self, command: Command, stamp: Time) -> None:
         """Publish the set point of this topic's joints; `stamp` has no place in it."""
