@@ -13,6 +13,7 @@ from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.gate import ChunkGate
 from onestep_vla_ros.core.governor import Governor
+from onestep_vla_ros.core.impediments import Impediments
 from onestep_vla_ros.core.joints import ARM_DOF
 from onestep_vla_ros.core.ledger import Ledger
 from onestep_vla_ros.core.limits import Limits
@@ -55,7 +56,7 @@ class Bridge:
         self._follows_tail = np.repeat(
             [float(mode == "joint_trajectory") for mode in config.output_mode], ARM_DOF
         )
-        self._obstacles: dict[str, str] = {}
+        self._impediments = Impediments()
         self._now_s = self._enabled_s = -math.inf
         self._last: Command | None = None
         self._state_note = ""
@@ -118,12 +119,6 @@ class Bridge:
         """Take the range of poses, (14,) each, in which the policy may start."""
         return self._start.take(low, high)
 
-    def on_inference(
-        self, stamp_s: float, observed_s: float, started_s: float, ended_s: float
-    ) -> None:
-        """Take when the policy worked on the observation of `stamp_s`, for the ledger [s]."""
-        self.ledger.on_inference(stamp_s, observed_s, started_s, ended_s)
-
     def set_obstacle(self, name: str, why: str, now_s: float) -> None:
         """Note why the arms may not be moved at all, or with "" that the reason is gone.
 
@@ -133,12 +128,13 @@ class Bridge:
             now_s: Time [s].
         """
         self._observe_clock(now_s)
-        if not why:
-            self._obstacles.pop(name, None)
-            return
-        self._obstacles[name] = why
-        if self._supervisor.has_output:
+        self._impediments.set_obstacle(name, why)
+        if why and self._supervisor.has_output:
             self._supervisor.fault(f"{name}: {why}")
+
+    def on_policy_trouble(self, words: str, now_s: float) -> None:
+        """Take from the policy why it sees nothing fit to act on ("" when it does): HOLD."""
+        self._impediments.set_trouble(words, now_s)
 
     def enable(self, now_s: float) -> Verdict:
         """Start commanding: the first command is the measured state, at rest."""
@@ -150,9 +146,8 @@ class Bridge:
             age = self._watch.age_s(now_s)
             note = self._state_note or "publish joint_states with all joints"
             return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old; {note}")
-        if self._obstacles:
-            words = "; ".join(f"{name}: {why}" for name, why in self._obstacles.items())
-            return Rejected(Reason.OBSTACLE, words)
+        if self._impediments.obstacles:
+            return Rejected(Reason.OBSTACLE, self._impediments.obstacles)
         start = self._start.judge(watch.q)
         if isinstance(start, Rejected):
             return start
@@ -203,12 +198,12 @@ class Bridge:
             fault = self._watch.tracking_fault(self._governor.state[0], now_s)
             if fault:
                 self._supervisor.fault(fault)
-        has_plan = self._plan.is_active
+        problem = self._plan.problem(now_s) if self._plan.is_active else self._tally.hold_reason
         facts = Facts(
             state_age_s=self._watch.age_s(now_s),
             state_note=self._state_note,
             start_problem=self._start.remaining(now_s),
-            plan_problem=self._plan.problem(now_s) if has_plan else self._tally.hold_reason,
+            plan_problem=self._impediments.trouble(now_s) or problem,
             is_at_rest=self._governor.is_at_rest,
         )
         mode, reason = self._supervisor.update(facts)
@@ -251,6 +246,8 @@ class Bridge:
         if chunk.stamp_s < self._enabled_s:
             return Rejected(Reason.BEFORE_ENABLE, "its observation is from before enable")
         last = self._last
+        if trouble := self._impediments.trouble(now_s):
+            return Rejected(Reason.BLIND, trouble)
         if self._start.is_under_way:
             return Rejected(Reason.START_POSE, self._start.remaining(now_s))
         mode = last.mode if last else Mode.HOLD  # enabled, its first tick is yet to come

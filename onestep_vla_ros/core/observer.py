@@ -30,6 +30,18 @@ class Refusal:
     detail: str
 
 
+_State = tuple[float, NDArray[np.float64], NDArray[np.float64]]
+_Picture = tuple[float, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What belongs to one moment: joint state and pictures, each with its stamp first."""
+
+    state: _State
+    pictures: dict[str, _Picture]
+
+
 class Observer:
     """Keeps the last images and joint states and pairs those of one moment.
 
@@ -41,13 +53,13 @@ class Observer:
 
     def __init__(self, cameras: Sequence[CameraSpec], config: PolicyNodeConfig) -> None:
         self._config = config
-        self._images: dict[str, deque[tuple[float, NDArray[np.uint8]]]] = {
+        self._images: dict[str, deque[_Picture]] = {
             c.name: deque(maxlen=_IMAGES_KEPT) for c in cameras
         }
-        self._states: deque[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = deque(
-            maxlen=_STATES_KEPT
-        )
+        self._states: deque[_State] = deque(maxlen=_STATES_KEPT)
         self._used_s = -math.inf
+        self._good_s = -math.inf
+        self._ahead: set[str] = set()
         self._equal = dict.fromkeys(self._images, 0)
         self.instruction = config.instruction
 
@@ -60,6 +72,7 @@ class Observer:
             is_equal = bool(kept) and np.array_equal(kept[-1][1], image)
             self._equal[camera] = self._equal[camera] + 1 if is_equal else 0
         kept.append((stamp_s, image))
+        self._ahead.discard(camera)
 
     def on_joint_state(
         self, q: NDArray[np.float64], qd: NDArray[np.float64], stamp_s: float
@@ -84,12 +97,50 @@ class Observer:
         """
         if not self.instruction:
             return Refusal("no_instruction", "no instruction has come yet")
-        moment = self._frozen() or self._moment(now_s, self._forget_wrong_stamps(now_s))
+        self._forget_wrong_stamps(now_s)
+        moment = self._frozen() or self._moment(now_s)
         if isinstance(moment, Refusal):
             return moment
         is_new = moment > self._used_s + _EPS_S
         if not is_new or moment < self._used_s + self._config.replan_period_s - _EPS_S:
             return None
+        parts = self._parts(moment, now_s)
+        if parts is None or isinstance(parts, Refusal):
+            return parts
+        self._used_s = moment
+        try:
+            return Observation(
+                images={name: picture[1] for name, picture in parts.pictures.items()},
+                image_stamps_s={name: picture[0] for name, picture in parts.pictures.items()},
+                q=parts.state[1],
+                qd=parts.state[2],
+                joint_stamp_s=parts.state[0],
+                instruction=self.instruction,
+            )
+        except ObservationError as error:
+            return Refusal("malformed", str(error))
+
+    def trouble(self, now_s: float) -> str:
+        """Return why there is nothing fit to act on at `now_s`, "" while there is.
+
+        An instruction that ended and a frozen camera count at once, anything else when the
+        last moment of which all parts were good is older than `image_timeout_s`.
+        """
+        if not self.instruction:
+            return "no instruction has come yet"
+        self._forget_wrong_stamps(now_s)
+        frozen = self._frozen()
+        if frozen is not None:
+            return frozen.detail
+        moment = self._moment(now_s)
+        found = moment if isinstance(moment, Refusal) else self._parts(moment, now_s)
+        if isinstance(moment, float) and isinstance(found, _Parts):
+            self._good_s = moment
+        is_lasting = now_s - self._good_s > self._config.image_timeout_s
+        return found.detail if isinstance(found, Refusal) and is_lasting else ""
+
+    def _parts(self, moment: float, now_s: float) -> _Parts | Refusal | None:
+        """Return what belongs to `moment`, why it does not, or None while it is coming."""
         state = self._state(moment, now_s)
         if state is None or isinstance(state, Refusal):
             return state
@@ -102,35 +153,24 @@ class Observer:
                 f"parts lie {skew_s:.3f} s apart, allowed {self._config.max_skew_s} s: "
                 f"joint_states {state[0]:.3f}, {stamps}",
             )
-        self._used_s = moment
-        try:
-            return Observation(
-                images={name: picture[1] for name, picture in pictures.items()},
-                image_stamps_s=stamps,
-                q=state[1],
-                qd=state[2],
-                joint_stamp_s=state[0],
-                instruction=self.instruction,
-            )
-        except ObservationError as error:
-            return Refusal("malformed", str(error))
+        return _Parts(state, pictures)
 
-    def _forget_wrong_stamps(self, now_s: float) -> set[str]:
-        """Drop what lies far in the future and return whose pictures did.
+    def _forget_wrong_stamps(self, now_s: float) -> None:
+        """Drop what lies far in the future and remember whose pictures did.
 
         One wrong stamp, or a clock that was set back, must not blind the policy until then.
         """
         limit_s = now_s + _AHEAD_S
-        wrong = set()
         for name, pictures in self._images.items():
             while pictures and pictures[-1][0] > limit_s:
                 pictures.pop()
-                wrong.add(name)
+                self._ahead.add(name)
         while self._states and self._states[-1][0] > limit_s:
             self._states.pop()
         if self._used_s > limit_s:
             self._used_s = -math.inf
-        return wrong
+        if self._good_s > limit_s:
+            self._good_s = -math.inf
 
     def _frozen(self) -> Refusal | None:
         """Return which camera sends the same picture again and again under new stamps."""
@@ -141,14 +181,14 @@ class Observer:
                 return Refusal("image_frozen", detail)
         return None
 
-    def _moment(self, now_s: float, wrong: set[str]) -> float | Refusal:
+    def _moment(self, now_s: float) -> float | Refusal:
         """Return the newest time [s] that every camera has reached, or why there is none."""
         newest: dict[str, float] = {}
         for name, kept in self._images.items():
             limit_s = now_s + self._config.future_tolerance_s
             stamps = [stamp for stamp, _ in kept if stamp <= limit_s]
             if not stamps:
-                reason = "image_in_future" if kept or name in wrong else "image_missing"
+                reason = "image_in_future" if kept or name in self._ahead else "image_missing"
                 return Refusal(reason, f"camera {name!r}: no image up to now")
             newest[name] = stamps[-1]
         oldest = min(newest, key=newest.__getitem__)
@@ -161,9 +201,7 @@ class Observer:
             )
         return newest[oldest]
 
-    def _state(
-        self, moment: float, now_s: float
-    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | Refusal | None:
+    def _state(self, moment: float, now_s: float) -> _State | Refusal | None:
         if not self._states:
             return Refusal("joint_states_missing", "no joint state has come yet")
         age_s = now_s - self._states[-1][0]
@@ -178,7 +216,5 @@ class Observer:
         return min(self._states, key=lambda state: abs(state[0] - moment))
 
 
-def _nearest(
-    kept: deque[tuple[float, NDArray[np.uint8]]], moment: float
-) -> tuple[float, NDArray[np.uint8]]:
+def _nearest(kept: deque[_Picture], moment: float) -> _Picture:
     return min(kept, key=lambda picture: abs(picture[0] - moment))

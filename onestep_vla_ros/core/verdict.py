@@ -27,6 +27,7 @@ class Reason(Enum):
     STATE_JUMP = "measured position jumps"
     BEFORE_ENABLE = "observed before the arms were enabled"
     NOT_ENABLED = "not enabled"
+    BLIND = "the policy is in trouble"
     STOPPED = "stopped"
     NOT_AT_REST = "not at rest"
     OBSTACLE = "not safe to start"

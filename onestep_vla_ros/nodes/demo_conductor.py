@@ -161,8 +161,10 @@ class Conductor:
         return is_there and float(self._sim["episode_time_s"]) >= _SETTLE_S
 
     def _is_over(self) -> bool:
-        is_done = self._sim["success"] == "True" or self._mode is Mode.FAULT
-        return is_done or float(self._sim["episode_time_s"]) >= self.config.timeout_s
+        # the trace is first to tell of a fault; why, the status says a moment later
+        is_fault = self._mode is Mode.FAULT and self._bridge.get("mode") == Mode.FAULT.name
+        is_late = float(self._sim["episode_time_s"]) >= self.config.timeout_s
+        return self._sim["success"] == "True" or is_fault or is_late
 
     def _judge(self, wall_s: float) -> EpisodeResult:
         success = self._sim["success"] == "True"

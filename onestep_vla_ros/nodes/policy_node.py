@@ -37,6 +37,7 @@ from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
 from onestep_vla_ros.nodes.trace import InferenceTrace
+from onestep_vla_ros.nodes.trouble import TroubleTeller
 from onestep_vla_ros.nodes.worker import InferenceWorker
 from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
 from onestep_vla_ros.report import percentiles_ms
@@ -68,6 +69,7 @@ class PolicyNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         self._start_pose = self.create_publisher(JointTrajectory, "policy/start_pose", LATCHED)
         self._trace = self.create_publisher(Float64MultiArray, "policy/trace", EVERY)
+        self._trouble = TroubleTeller(self, self._look)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load the checkpoint, check it against them, warm up."""
@@ -148,6 +150,13 @@ class PolicyNode(LifecycleNode):
             lambda line: self._log.warning(line, throttle_duration_sec=1.0),
             config.fault_inferences,
         )
+
+    def _look(self) -> str:
+        worker = self._worker
+        if worker is None:
+            return "no checkpoint is loaded"
+        with worker.arrived:
+            return worker.observer.trouble(self._now_s())
 
     def _now_s(self) -> float:
         return float(self.get_clock().now().nanoseconds) / 1e9
