@@ -11,7 +11,7 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.bridge import Bridge
@@ -38,6 +38,9 @@ from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.realtime import claim, freeze_garbage, parse_cores
 from onestep_vla_ros.nodes.services import OperatorServices, in_words
 from onestep_vla_ros.nodes.trace import InferenceTrace, Trace
+
+_MAX_WORDS = 300
+"""Characters of another node's words that go into the status."""
 
 
 class BridgeCarrier:
@@ -131,7 +134,11 @@ class BridgeCarrier:
             self._warn("policy/trace", "not four finite numbers")
             return
         times = (trace.stamp_s, trace.observed_s, trace.started_s, trace.ended_s)
-        self.bridge.on_inference(*map(self._clock.local_s, times))
+        self.bridge.ledger.on_inference(*map(self._clock.local_s, times))
+
+    def on_trouble(self, message: String) -> None:
+        """Take from the policy why it cannot act, "" when it can."""
+        self.bridge.on_policy_trouble(message.data[:_MAX_WORDS], self.now_s())
 
     def on_clock(self, message: Clock) -> None:
         """Tick once for each new simulated time."""
@@ -171,6 +178,7 @@ class BridgeCarrier:
         node.create_subscription(JointTrajectory, "action_chunk", self.on_chunk, RELIABLE)
         node.create_subscription(JointTrajectory, "policy/start_pose", self.on_start_pose, LATCHED)
         node.create_subscription(Float64MultiArray, "policy/trace", self.on_inference, EVERY)
+        node.create_subscription(String, "policy/trouble", self.on_trouble, LATCHED)
         self._graph = GraphWatch(node, self._outputs, self._set_obstacle)
 
     def _create_timers(self) -> None:
