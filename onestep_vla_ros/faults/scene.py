@@ -63,9 +63,11 @@ class Scene:
         log: Every call of the driver with its arguments, to replay it.
         commands: (time [s], command) of every tick.
         verdicts: (time [s], verdict) of every chunk.
+        chunk_stamps_s: Their stamps on the driver's clock.
         inferences: (time [s], observation) of every inference that began.
         refusals: (time [s], reason) whenever the observer refused.
         policy: "alive", "dead", "hung" or "broken" (infers without a result).
+        latency_s: Time an inference takes from now on [s].
         wall_jump_s: How far the stamps' clock has been set; the driver's clock is steady.
         is_frozen: Does the driver get no tick any more?
         read_image: What makes a picture of a camera's message, as `nodes.messages` does.
@@ -85,9 +87,11 @@ class Scene:
         self.log: list[tuple[str, tuple[object, ...]]] = []
         self.commands: list[tuple[float, Command]] = []
         self.verdicts: list[tuple[float, Verdict]] = []
+        self.chunk_stamps_s: list[float] = []
         self.inferences: list[tuple[float, Observation]] = []
         self.refusals: list[tuple[float, str]] = []
         self.policy = "alive"
+        self.latency_s = setup.latency_s
         self.wall_jump_s = 0.0
         self.is_frozen = False
         self.read_image: Callable[[Any, CameraSpec], NDArray[np.uint8]] = lambda value, _: value
@@ -150,11 +154,17 @@ class Scene:
         self._is_busy = False
         self.policy = "alive"
 
+    def resume_policy(self) -> None:
+        """Let a policy that hung go on, with what it has received meanwhile."""
+        self._is_busy = False
+        self.policy = "alive"
+
     def send_chunk(self, chunk: Chunk) -> Verdict:
         """Hand a chunk to the driver now, past the stream and its faults."""
         local = Chunk(chunk.q, self._local_s(chunk.stamp_s), chunk.period_s)
         verdict: Verdict = self.call("on_chunk", local, self.now_s)
         self.verdicts.append((self.now_s, verdict))
+        self.chunk_stamps_s.append(local.stamp_s)
         return verdict
 
     def make_chunk(self, observation: Observation) -> Chunk:
@@ -233,7 +243,7 @@ class Scene:
         elif found is not None:
             self.inferences.append((self.now_s, found))
             self._is_busy = True
-            self.at(self.now_s + self.setup.latency_s, lambda: self._answer(found))
+            self.at(self.now_s + self.latency_s, lambda: self._answer(found))
 
     def _answer(self, observation: Observation) -> None:
         if self.policy in ("dead", "hung"):

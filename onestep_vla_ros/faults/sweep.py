@@ -12,7 +12,6 @@ import numpy as np
 
 from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.limits import Limits
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.faults.row import FAULTS, RowResult
 from onestep_vla_ros.faults.scene import Scene
@@ -201,8 +200,3 @@ def rest_s(scene: Scene, after_s: float) -> float:
 def modes_after(scene: Scene, after_s: float) -> set[Mode]:
     """Return every mode that ticks from `after_s` on had."""
     return {c.mode for now_s, c in scene.commands if now_s >= after_s}
-
-
-def stop_time_s(scene: Scene) -> float:
-    """Return T_stop, the longest time any joint needs to rest [s]."""
-    return Limits.from_config(scene.setup.bridge).stop_time_s
