@@ -56,7 +56,8 @@ class Bridge:
         self._follows_tail = np.repeat(
             [float(mode == "joint_trajectory") for mode in config.output_mode], ARM_DOF
         )
-        self._impediments = Impediments()
+        self.impediments = Impediments()
+        """What refuses `enable` or holds the arms; change it by the methods here."""
         self._now_s = self._enabled_s = -math.inf
         self._last: Command | None = None
         self._state_note = ""
@@ -128,13 +129,13 @@ class Bridge:
             now_s: Time [s].
         """
         self._observe_clock(now_s)
-        self._impediments.set_obstacle(name, why)
+        self.impediments.set_obstacle(name, why)
         if why and self._supervisor.has_output:
             self._supervisor.fault(f"{name}: {why}")
 
     def on_policy_trouble(self, words: str, now_s: float) -> None:
         """Take from the policy why it sees nothing fit to act on ("" when it does): HOLD."""
-        self._impediments.set_trouble(words, now_s)
+        self.impediments.set_trouble(words, now_s)
 
     def enable(self, now_s: float) -> Verdict:
         """Start commanding: the first command is the measured state, at rest."""
@@ -146,8 +147,8 @@ class Bridge:
             age = self._watch.age_s(now_s)
             note = self._state_note or "publish joint_states with all joints"
             return Rejected(Reason.NO_STATE, f"joint_states are {age:.2f} s old; {note}")
-        if self._impediments.obstacles:
-            return Rejected(Reason.OBSTACLE, self._impediments.obstacles)
+        if self.impediments.obstacles:
+            return Rejected(Reason.OBSTACLE, self.impediments.obstacles)
         start = self._start.judge(watch.q)
         if isinstance(start, Rejected):
             return start
@@ -203,7 +204,7 @@ class Bridge:
             state_age_s=self._watch.age_s(now_s),
             state_note=self._state_note,
             start_problem=self._start.remaining(now_s),
-            plan_problem=self._impediments.trouble(now_s) or problem,
+            plan_problem=self.impediments.trouble(now_s) or problem,
             is_at_rest=self._governor.is_at_rest,
         )
         mode, reason = self._supervisor.update(facts)
@@ -246,7 +247,7 @@ class Bridge:
         if chunk.stamp_s < self._enabled_s:
             return Rejected(Reason.BEFORE_ENABLE, "its observation is from before enable")
         last = self._last
-        if trouble := self._impediments.trouble(now_s):
+        if trouble := self.impediments.trouble(now_s):
             return Rejected(Reason.BLIND, trouble)
         if self._start.is_under_way:
             return Rejected(Reason.START_POSE, self._start.remaining(now_s))

@@ -23,6 +23,10 @@ class Impediments:
         if not why:
             del self._obstacles[name]
 
+    def obstacle(self, name: str) -> str:
+        """Return what is about `name`, "" for nothing."""
+        return self._obstacles.get(name, "")
+
     @property
     def obstacles(self) -> str:
         """All obstacles in words, "" for none."""
