@@ -31,7 +31,12 @@ def _freeze(rig: Rig, i: int) -> None:
 def _back(rig: Rig, i: int) -> float:
     rig.to_run()
     at_s = rig.link.set("stand_in_robot", clock_fault="back")
-    brake_s = rig.brake_s(at_s, Mode.FAULT)
+    rig.first_tick(at_s, lambda t: t.mode is Mode.FAULT, 3.0, "FAULT")
+    states = [s for s in rig.link.states if s.sent_s >= at_s - 0.1]
+    told_s = next(
+        b.sent_s for a, b in zip(states, states[1:], strict=False) if b.stamp_s < a.stamp_s
+    )
+    brake_s = rig.brake_s(told_s, Mode.FAULT)
     if rig.link.call("bridge/enable", data=True).success:
         raise RowError("enabled again without bridge/reset after /clock went back")
     return brake_s

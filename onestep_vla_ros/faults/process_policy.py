@@ -26,6 +26,7 @@ FRAME_S = 0.04
 _INFERENCE_S = 0.1
 """The last good look may be under way when the pictures go bad [s]; measured 10 to 60 ms."""
 _GARBAGE = ("nan", "encoding", "size", "empty", "truncated")
+_AHEAD_S = (0.03, 0.3, 3600.0)
 _BRAKE_S = PLAN_AGE_S + TC_S
 
 
@@ -73,11 +74,17 @@ def _garbage(rig: Rig, i: int) -> float:
 
 def _late(rig: Rig, i: int) -> float:
     rig.link.set("stand_in_robot", camera_delay_s=rig.rng.uniform(0.3, 2.0))
-    return _camera(rig, ("late", "skewed")[i % 2])
+    return _camera(rig, ("late", "one_late")[i % 2])
 
 
-def _future(rig: Rig, i: int) -> float:
-    return _camera(rig, "future")
+def _future(rig: Rig, i: int) -> None:
+    rig.to_run()
+    ahead_s = _AHEAD_S[i % len(_AHEAD_S)]
+    at_s = rig.link.set("stand_in_robot", camera_delay_s=ahead_s, camera_fault="future_once")
+    rig.link.listen(1.2)
+    rig.must_run(at_s, f"one picture of each camera {ahead_s} s ahead")
+    if not any(c.sent_s > at_s + 0.5 for c in rig.link.chunks):
+        raise RowError("a stamp in the future blinded the policy", got=f"{ahead_s} s ahead")
 
 
 def _kill(rig: Rig, i: int) -> float:

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import yaml
+
 from onestep_vla_ros.deployment import Node
 from onestep_vla_ros.faults.process_damage import DAMAGES, FOREIGN, copy_checkpoint
-from onestep_vla_ros.faults.process_graph import bridge_node, policy_node
+from onestep_vla_ros.faults.process_graph import bridge_parameters, policy_node
 from onestep_vla_ros.faults.process_rig import Rig, RowError
 from onestep_vla_ros.faults.process_row import TC_S, Case, ProcessRow
 from onestep_vla_ros.up import command
@@ -72,7 +74,14 @@ def _must_fail(rig: Rig, words: list[str], says: tuple[str, ...], timeout_s: flo
 
 def _garbage(rig: Rig, i: int) -> float:
     given, says = _GARBAGE[i % len(_GARBAGE)]
-    return _must_fail(rig, _beside(bridge_node(**given)), says, 20.0)
+    # one file: rcl keeps an earlier file's value where a later one has another type
+    text = yaml.safe_dump({"/**": {"ros__parameters": bridge_parameters() | given}})
+    with tempfile.TemporaryDirectory() as parent:
+        path = Path(parent) / "bridge.yaml"
+        path.write_text(text, encoding="utf-8")
+        return _must_fail(
+            rig, _beside(Node("bridge_node", "bridge", config=(str(path),))), says, 20.0
+        )
 
 
 def _damaged(rig: Rig, i: int) -> None:
@@ -105,7 +114,7 @@ def _disk_full(rig: Rig, i: int) -> float:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "recording"
         folder.mkdir()
-        (folder / ("events.jsonl", "frames.bin")[i % 2]).symlink_to("/dev/full")
+        (folder / "events.jsonl").symlink_to("/dev/full")
         node = Node(
             "recorder_node",
             "recorder",

@@ -23,14 +23,13 @@ CAMERA_FAULTS = (
     "empty",
     "truncated",
     "late",
-    "skewed",
+    "one_late",
     "future",
+    "future_once",
 )
 """Names of the faults; "none" sends a new picture with a true stamp."""
 
 _BAR = 8
-_SKEW_S = 0.08
-_FUTURE_S = 0.1
 
 
 class SyntheticCamera:
@@ -41,7 +40,7 @@ class SyntheticCamera:
 
     Attributes:
         kind: One of `CAMERA_FAULTS`.
-        delay_s: How old the stamps of "late" are [s].
+        delay_s: How old the stamps of "late" are, how far ahead those of "future" [s].
     """
 
     def __init__(self, camera: CameraSpec) -> None:
@@ -95,9 +94,13 @@ class SyntheticCamera:
     def _late(self, message: Image) -> None:
         message.header.stamp = to_stamp(self._stamp_s - self.delay_s)
 
-    def _skewed(self, message: Image) -> None:
+    def _one_late(self, message: Image) -> None:
         if self.name.startswith("left"):
-            message.header.stamp = to_stamp(self._stamp_s - _SKEW_S)
+            self._late(message)
 
     def _future(self, message: Image) -> None:
-        message.header.stamp = to_stamp(self._stamp_s + _FUTURE_S)
+        message.header.stamp = to_stamp(self._stamp_s + self.delay_s)
+
+    def _future_once(self, message: Image) -> None:
+        self._future(message)
+        self.kind = "none"

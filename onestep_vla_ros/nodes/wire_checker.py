@@ -69,7 +69,7 @@ class WireChecker:
         self._check.violations.clear()
         self._check.examples.clear()
         self._messages, self._samples = self._check.messages, self._check.samples
-        self._lost = self._ticks = self._governed = self._missed = 0
+        self._lost = self._torn = self._ticks = self._governed = self._missed = 0
         self._modes: Counter[str] = Counter()
         self._publishers: dict[str, int] = {}
         self._worst = {"tick_gap_s": 0.0, "transport_s": 0.0}
@@ -81,6 +81,7 @@ class WireChecker:
                 self._note_transport(one)
                 self._commands.append(one)
             elif one.kind == "trace":
+                self._note_writer(one)
                 self._note_transport(one)
                 trace = Trace.from_message(one.message)
                 if trace is not None:
@@ -100,6 +101,7 @@ class WireChecker:
             "messages": self._check.messages - self._messages,
             "samples": self._check.samples - self._samples,
             "lost": self._lost,
+            "torn": self._torn,
             "ticks": self._ticks,
             "governed": self._governed,
             "missed": self._missed,
@@ -152,6 +154,12 @@ class WireChecker:
         except JointError:
             return
         self._check.on_measured(q)
+
+    def _note_writer(self, trace: Heard) -> None:
+        """A bridge that was killed may have sent half a tick; the next one starts anew."""
+        if trace.sequence <= self._sequences.get(("trace", ""), 0):
+            self._torn += len(self._commands)
+            self._commands.clear()
 
     def _note_transport(self, one: Heard) -> None:
         key = (one.kind, one.part)
