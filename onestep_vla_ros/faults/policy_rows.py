@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.limits import Limits
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.core.observer import Observer
 from onestep_vla_ros.core.supervisor import Mode
@@ -30,6 +29,7 @@ from onestep_vla_ros.faults.sweep import (
     brake_s,
     first_tick,
     rest_s,
+    stop_time_s,
 )
 from onestep_vla_ros.nodes.worker import InferenceWorker
 from onestep_vla_ros.sim.faults import Off
@@ -105,7 +105,7 @@ def row_14(sweep: Sweep) -> RowResult:
     """Inference takes 0.5 to 5 times the chunk: slower or held motion, at rest when starved."""
     setup = shipped_setup()
     limits = setup.bridge
-    tally = Tally(14, _stop_time_s() + limits.control_period_s, sweep.make)
+    tally = Tally(14, stop_time_s(setup) + limits.control_period_s, sweep.make)
     for case in sweep.cases():
         factor = (0.5, 0.8, 1.0, 2.0, 5.0)[case.number % 5]
         scene = sweep.start(case, **_SHORT)
@@ -142,11 +142,7 @@ def _rest_bound_s() -> float:
     """Return max_plan_age_s + Tc + T_stop [s]; a short chunk rests sooner."""
     setup = shipped_setup()
     plan_s = min(setup.waypoints * setup.period_s, setup.bridge.max_plan_age_s)
-    return plan_s + setup.bridge.control_period_s + _stop_time_s()
-
-
-def _stop_time_s() -> float:
-    return Limits.from_config(shipped_setup().bridge).stop_time_s
+    return plan_s + setup.bridge.control_period_s + stop_time_s(setup)
 
 
 def _note_rest(tally: Tally, scene: Scene, case: Case) -> None:

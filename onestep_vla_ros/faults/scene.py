@@ -69,14 +69,16 @@ class Scene:
         policy: "alive", "dead", "hung" or "broken" (infers without a result).
         latency_s: Time an inference takes from now on [s].
         wall_jump_s: How far the stamps' clock has been set; the driver's clock is steady.
-        is_frozen: Does the driver get no tick any more?
+        is_frozen: Does the driver get no tick and no message any more?
+        past: Log and commands of drivers that were killed.
         read_image: What makes a picture of a camera's message, as `nodes.messages` does.
+        change_chunk: What a policy that has gone astray makes of its answer.
         state_verdicts: (time [s], verdict) of every joint state.
     """
 
     def __init__(self, setup: Setup, driver: Driver) -> None:
         self.setup, self.driver = setup, driver
-        self._ns, self._count = START_NS, 0
+        self._ns, self._back_ns, self._count = START_NS, 0, 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._rng = np.random.default_rng(setup.seed)
         self._units = WireUnits(setup.bridge)
@@ -94,7 +96,11 @@ class Scene:
         self.latency_s = setup.latency_s
         self.wall_jump_s = 0.0
         self.is_frozen = False
+        self._turn = 0
+        self.past: list[tuple[list[Any], list[tuple[float, Command]]]] = []
+        self._waiting: list[Callable[[], object]] = []
         self.read_image: Callable[[Any, CameraSpec], NDArray[np.uint8]] = lambda value, _: value
+        self.change_chunk: Callable[[Chunk], Chunk] = lambda chunk: chunk
         self.state_verdicts: list[tuple[float, Verdict]] = []
         self._offset = StampOffset(0.0, 0.0)
         self._is_busy = False
@@ -109,16 +115,21 @@ class Scene:
     @property
     def now_s(self) -> float:
         """Time on the driver's clock [s]."""
-        return self._ns / NS
+        return (self._ns - self._back_ns) / NS
 
     @property
     def wall_s(self) -> float:
         """Time on the clock of the stamps [s]."""
         return self.now_s + self.wall_jump_s
 
+    @property
+    def recent(self) -> list[tuple[float, Command]]:
+        """Commands since the driver's clock was last set back, so that their times rise."""
+        return self.commands[self._turn :]
+
     def at(self, time_s: float, action: Callable[[], object]) -> None:
         """Do `action` at `time_s` [s], after what was already planned for that moment."""
-        self._push(round(time_s * NS), action)
+        self._push(round(time_s * NS) + self._back_ns, action)
 
     def every(self, period_ns: int, action: Callable[[], object], offset_ns: int = 0) -> None:
         """Do `action` every `period_ns`, for ever."""
@@ -131,7 +142,7 @@ class Scene:
 
     def run(self, until_s: float) -> None:
         """Let everything before `until_s` [s] happen; the time is then `until_s`."""
-        until_ns = round(until_s * NS)
+        until_ns = round(until_s * NS) + self._back_ns
         while self._events and self._events[0][0] < until_ns:
             self._ns, _, action = heapq.heappop(self._events)
             action()
@@ -153,6 +164,32 @@ class Scene:
         self.observer = Observer(self._specs, self.setup.policy)
         self._is_busy = False
         self.policy = "alive"
+
+    def set_back(self, seconds: float) -> None:
+        """Set /clock back: stamps and deadlines with it, while the arms just move on."""
+        self._back_ns += round(seconds * NS)
+        self._turn = len(self.commands)
+        self.wire.back_s = self._back_ns / NS
+        self.wire.check.on_clock_jump()
+
+    def starve(self, seconds: float) -> None:
+        """Let the driver get no time: ticks are missed, messages wait, then all at once."""
+        self.is_frozen = True
+
+        def go_on() -> None:
+            self.is_frozen = False
+            waiting, self._waiting = self._waiting, []
+            for action in waiting:
+                action()
+            self.tick()
+
+        self.at(self.now_s + seconds, go_on)
+
+    def relaunch(self, driver: Driver) -> None:
+        """Put a new driver in the place of the old one, which was killed."""
+        self.past.append((self.log, self.commands))
+        self.log, self.commands, self._turn = [], [], 0
+        self.driver, self.is_frozen = driver, False
 
     def resume_policy(self) -> None:
         """Let a policy that hung go on, with what it has received meanwhile."""
@@ -191,7 +228,7 @@ class Scene:
         self._send(camera, picture, lambda item: self._on_image(camera, item))
 
     def _measure(self) -> None:
-        q, qd, _ = self.wire.arms.state(self.now_s)
+        q, qd, _ = self.wire.arms.state(self._ns / NS)
         q = q - _SAG + self._rng.normal(0.0, 1e-4, 14)
         limits = self.setup.bridge
         q = np.clip(q, limits.position_low, limits.position_high)
@@ -201,7 +238,7 @@ class Scene:
 
     def _send(self, stream: str, value: object, arrive: Callable[[Stamped], None]) -> None:
         for delivery in self.streams[stream].pass_on(Stamped(value, self.wall_s), self.now_s):
-            at_ns = round(delivery.at_s * NS) + _TRANSPORT_NS
+            at_ns = round(delivery.at_s * NS) + self._back_ns + _TRANSPORT_NS
             self._push(at_ns, lambda item=delivery.item: arrive(item))
 
     def _on_image(self, camera: str, item: Stamped) -> None:
@@ -215,6 +252,9 @@ class Scene:
         self._look()
 
     def _on_reading(self, item: Stamped) -> None:
+        if self.is_frozen:
+            self._waiting.append(lambda: self._on_reading(item))
+            return
         reading: Reading = item.value
         stamp_s = self._local_s(item.stamp_s)
         try:
@@ -250,12 +290,15 @@ class Scene:
             return
         self._is_busy = False
         if self.policy == "alive":
-            chunk = self.make_chunk(observation)
+            chunk = self.change_chunk(self.make_chunk(observation))
             self._send("action_chunk", chunk, self._on_chunk)
         self._look()
 
     def _on_chunk(self, item: Stamped) -> None:
-        self.send_chunk(item.value)
+        if self.is_frozen:
+            self._waiting.append(lambda: self._on_chunk(item))
+        else:
+            self.send_chunk(item.value)
 
     def _local_s(self, stamp_s: float) -> float:
         self._follow_wall()

@@ -12,6 +12,7 @@ import numpy as np
 
 from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.command import Command
+from onestep_vla_ros.core.limits import Limits
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.faults.row import FAULTS, RowResult
 from onestep_vla_ros.faults.scene import Scene
@@ -115,7 +116,7 @@ class Tally:
         self.cases += 1
         check = scene.wire.check
         check.finish()
-        if not replays(scene, self.make(scene.setup)):
+        if not replays(scene, lambda: self.make(scene.setup)):
             check.violations["I14"] += 1
             check.examples["I14"] = "the same calls gave other commands"
         self.violations += check.violations
@@ -146,13 +147,14 @@ class Tally:
         )
 
 
-def replays(scene: Scene, driver: Driver) -> bool:
-    """Does `driver`, called as the scene's was, give the same commands to the bit?"""
-    given = iter([command for _, command in scene.commands])
-    for name, arguments in scene.log:
-        found = getattr(driver, name)(*arguments)
-        if name == "tick" and not is_same(found, next(given)):
-            return False
+def replays(scene: Scene, make: Callable[[], Driver]) -> bool:
+    """Do new drivers, called as the scene's were, give the same commands to the bit?"""
+    for log, commands in (*scene.past, (scene.log, scene.commands)):
+        driver, given = make(), iter([command for _, command in commands])
+        for name, arguments in log:
+            found = getattr(driver, name)(*arguments)
+            if name == "tick" and not is_same(found, next(given)):
+                return False
     return True
 
 
@@ -176,7 +178,7 @@ def same_motion(a: Scene, b: Scene) -> bool:
 
 def first_tick(scene: Scene, after_s: float, *modes: Mode) -> float:
     """Return the time of the first tick from `after_s` on in one of `modes`; inf for none."""
-    found = (now_s for now_s, c in scene.commands if now_s >= after_s and c.mode in modes)
+    found = (now_s for now_s, c in scene.recent if now_s >= after_s and c.mode in modes)
     return next(found, math.inf)
 
 
@@ -191,7 +193,7 @@ def brake_s(scene: Scene, after_s: float) -> float:
 def rest_s(scene: Scene, after_s: float) -> float:
     """Return the stamp of the first command at rest after the braking began, inf for never."""
     begun = brake_s(scene, after_s)
-    for now_s, c in scene.commands:
+    for now_s, c in scene.recent:
         if now_s >= begun and (c.qd is None or not (c.qd.any() or np.asarray(c.qdd).any())):
             return c.stamp_s
     return math.inf
@@ -199,4 +201,9 @@ def rest_s(scene: Scene, after_s: float) -> float:
 
 def modes_after(scene: Scene, after_s: float) -> set[Mode]:
     """Return every mode that ticks from `after_s` on had."""
-    return {c.mode for now_s, c in scene.commands if now_s >= after_s}
+    return {c.mode for now_s, c in scene.recent if now_s >= after_s}
+
+
+def stop_time_s(setup: Setup) -> float:
+    """Return T_stop, the longest time any joint needs to rest [s]."""
+    return Limits.from_config(setup.bridge).stop_time_s

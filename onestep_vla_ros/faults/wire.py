@@ -29,6 +29,7 @@ class Wire:
         arms: What executes them.
         cut: Topics whose messages the arms do not get any more.
         wall_jump_s: How far the clock of the stamps has been set.
+        back_s: How far /clock has been set back; the arms' own time goes on.
     """
 
     def __init__(self, config: BridgeConfig, q: NDArray[np.float64]) -> None:
@@ -36,7 +37,7 @@ class Wire:
         self.check = WireCheck(config, measured_kept=2)  # one may come between enable and tick
         self.arms = Arms(config, q)
         self.cut: set[str] = set()
-        self.wall_jump_s = 0.0
+        self.wall_jump_s = self.back_s = 0.0
 
     def send(self, command: Command, now_s: float) -> None:
         """Put one command on the wire at `now_s` [s]."""
@@ -67,7 +68,8 @@ class Wire:
             spec.scale * knots.qdd,
         )
         if spec.name not in self.cut:
-            self.arms.take(spec.name, command.stamp_s, knots, now_s)
+            at_s = now_s + self.back_s
+            self.arms.take(spec.name, command.stamp_s + self.back_s, knots, at_s)
 
 
 def _knots(spec: Channel, command: Command) -> Knots:
