@@ -125,6 +125,22 @@ def spin(ros):
     executor.shutdown()
 
 
+@pytest.fixture
+def live(make_node, spin):
+    """Start a live robot; its process is gone at the end."""
+    from live_robot import LiveRobot
+
+    robots = []
+
+    def start(*files, **parameters):
+        robots.append(LiveRobot(make_node, spin, *files, **parameters))
+        return robots[-1]
+
+    yield start
+    for robot in robots:
+        robot.close()
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory):
     """A folder with a random policy of the shipped robot's contract, too small to be useful."""

@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from live_robot import LiveRobot  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from onestep_vla_ros.nodes.messages import to_seconds  # noqa: E402
@@ -20,20 +19,6 @@ T_STOP_S = 2.0 / 10.0 + 2 * 10.0 / 500.0
 TC = 0.01
 LATE_S = 0.2
 """What a busy test machine may add between sending a signal and the process seeing it."""
-
-
-@pytest.fixture
-def live(make_node, spin):
-    """Start a live robot; its process is gone at the end."""
-    robots = []
-
-    def start(*files, **parameters):
-        robots.append(LiveRobot(make_node, spin, *files, **parameters))
-        return robots[-1]
-
-    yield start
-    for robot in robots:
-        robot.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

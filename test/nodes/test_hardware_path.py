@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real bridge process on the steady clock, as on a robot: timer, stamps, 250 Hz profile."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
+pytestmark = pytest.mark.ros
+
+from conftest import HOME  # noqa: E402
+
+from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
+
+
+def stamps_ns(robot):
+    return np.array([m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for _, m in robot.heard])
+
+
+PROFILES = {
+    0.01: ("bridge.yaml", "bridge_robot.yaml"),
+    0.004: ("bridge.yaml", "bridge_robot.yaml", "bridge_250hz.yaml"),
+}
+
+
+@pytest.mark.parametrize("period_s", list(PROFILES))
+def test_set_points_lie_on_the_periods_grid_and_ahead_of_time(live, period_s):
+    # the profile's own deadlines but for the joint states, which a busy machine delays
+    robot = live(*PROFILES[period_s], resume_chunks=1)
+    robot.run()
+    robot.live_for(0.5)
+    stamps = stamps_ns(robot)
+    steps = np.diff(stamps) / (period_s * 1e9)
+    assert np.abs(steps - np.rint(steps)).max() < 1e-6, "whole periods, to the nanosecond"
+    assert steps.min() >= 1.0
+    assert np.median(steps) == 1.0
+    names = ("tick_p99_ms", "tick_cpu_p99_ms")
+    robot.live(lambda: int(robot.status.get("tick_count", 0)) > 100, "the figures")
+    assert all(0.0 < float(robot.status[name]) < 50.0 for name in names)
+
+
+def test_first_command_is_the_measured_pose_at_rest(live):
+    robot = live()
+    robot.q[0] = 0.123
+    robot.live_for(0.1)
+    robot.enable()
+    robot.live(lambda: robot.heard, "a command")
+    point = robot.heard[0][1].points[0]
+    assert point.positions[0] == 0.123
+    assert set(point.velocities) == {0.0}
+    assert np.array(point.positions)[1:] == pytest.approx(HOME[1:7])
+
+
+def test_chunk_is_run_on_its_own_clock(live):
+    robot = live()
+    since_s = time.time()
+    robot.run()
+    robot.live(lambda: robot.trace.mode is Mode.HOLD, "the plan's end")
+    assert robot.trace.chunk_stamp_s >= since_s
+    assert robot.heard[-1][1].points[0].positions[0] == pytest.approx(0.16, abs=0.01)
+
+
+def test_lost_joint_states_stop_the_arms_by_the_steady_clock(live):
+    robot = live(joint_state_timeout_s=0.2)
+    robot.run(step=0.02)
+    robot._due_s = float("inf")
+    since_s = time.monotonic()
+    robot.live(lambda: robot.trace.mode is Mode.STOP, "the stop")
+    assert 0.1 < time.monotonic() - since_s < 0.6
+    robot.live(lambda: robot.trace.mode is Mode.FAULT, "the fault")
+    assert time.monotonic() - since_s > 0.9
