@@ -31,7 +31,6 @@ from onestep_vla_ros.nodes.wire_log import CommandSeen, StampSeen, StateSeen, Ti
 from onestep_vla_ros.nodes.wire_tap import Heard, WireTap
 
 _POLL_S = 0.005
-_KEPT = 20_000
 _CAMERA = "left_wrist/image_raw"
 """The smallest picture; only its stamp is read."""
 
@@ -49,6 +48,7 @@ class RigLink:
     Args:
         domain: ROS domain of the graph.
         has_cameras: Note the stamps of the pictures too.
+        kept: Length of each log.
 
     Attributes:
         ticks: Traces of the bridge, newest last.
@@ -59,7 +59,8 @@ class RigLink:
         status: Values of the newest bridge/status.
     """
 
-    def __init__(self, domain: int, *, has_cameras: bool = False) -> None:
+    def __init__(self, domain: int, *, has_cameras: bool = False, kept: int = 20_000) -> None:
+        self._kept = kept
         self._context = Context()
         rclpy.init(args=[], context=self._context, domain_id=domain)
         self._node = Node("fault_rig", context=self._context)
@@ -79,13 +80,13 @@ class RigLink:
 
     def forget(self) -> None:
         """Begin the log anew."""
-        self.ticks: deque[TickSeen] = deque(maxlen=_KEPT)
+        self.ticks: deque[TickSeen] = deque(maxlen=self._kept)
         self.commands: dict[str, deque[CommandSeen]] = {
-            arm: deque(maxlen=_KEPT) for arm in ("left_arm", "right_arm")
+            arm: deque(maxlen=self._kept) for arm in ("left_arm", "right_arm")
         }
-        self.states: deque[StateSeen] = deque(maxlen=_KEPT)
-        self.chunks: deque[StampSeen] = deque(maxlen=_KEPT)
-        self.pictures: deque[StampSeen] = deque(maxlen=_KEPT)
+        self.states: deque[StateSeen] = deque(maxlen=self._kept)
+        self.chunks: deque[StampSeen] = deque(maxlen=self._kept)
+        self.pictures: deque[StampSeen] = deque(maxlen=self._kept)
 
     def close(self) -> None:
         """Leave the graph."""
