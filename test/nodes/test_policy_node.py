@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ros
 from conftest import CAMERAS, HOME, SENTENCE  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from std_msgs.msg import Float64MultiArray, String  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from onestep_vla_ros.core.joints import DOF, JOINT_NAMES  # noqa: E402
@@ -27,10 +27,12 @@ from onestep_vla_ros.nodes.messages import (  # noqa: E402
     rgb_to_image,
     to_seconds,
     trajectory_to_chunk,
+    trajectory_to_start_pose,
 )
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
+from onestep_vla_ros.nodes.trace import InferenceTrace  # noqa: E402
 
 
 def make_policy(name, cli_args):
@@ -113,6 +115,35 @@ def test_chunk_carries_the_capture_time_and_the_contracts_shape(robot):
     assert min(abs(to_seconds(robot.chunks[0].header.stamp) - s) for s in sent) < 1e-6
     robot.until(lambda: int(robot.diagnostics.get("chunks", 0)) > 0, "diagnostics")
     assert float(robot.diagnostics["inference_p50_ms"]) > 0.0
+
+
+def test_each_chunk_comes_with_when_it_was_observed_and_inferred(robot):
+    traces = []
+
+    def take(message):
+        traces.append(InferenceTrace.from_message(message))
+
+    robot.node.create_subscription(Float64MultiArray, "policy/trace", take, EVERY)
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and len(robot.chunks) > 1 and len(traces) > 1, "two traces")
+    stamps = {round(to_seconds(m.header.stamp), 6) for m in robot.chunks}
+    assert round(traces[0].stamp_s, 6) in stamps
+    for trace in traces:
+        assert trace.stamp_s < trace.observed_s <= trace.started_s < trace.ended_s
+        assert trace.ended_s <= robot.now_s()
+
+
+def test_range_of_start_poses_waits_for_whoever_comes_late(robot):
+    robot.policy.trigger_configure()
+    heard = []
+    late = robot.node.create_subscription
+    late(JointTrajectory, "policy/start_pose", heard.append, LATCHED)
+    robot.until(lambda: heard, "the start poses")
+    low, high = trajectory_to_start_pose(heard[0])
+    contract = robot.policy._policy.contract
+    assert np.array_equal(low, contract.start_q_low)
+    assert np.array_equal(high, contract.start_q_high)
 
 
 def test_no_chunk_without_an_instruction_or_while_inactive(robot):
