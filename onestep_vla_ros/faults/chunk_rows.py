@@ -3,26 +3,20 @@
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import Callable
+import statistics
 
 import numpy as np
-from numpy.typing import NDArray
-from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.errors import ChunkError
 from onestep_vla_ros.core.gate import ChunkGate
-from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.supervisor import Mode
-from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected
+from onestep_vla_ros.core.verdict import Reason, Rejected
 from onestep_vla_ros.faults.row import RowResult
 from onestep_vla_ros.faults.scene import Scene
 from onestep_vla_ros.faults.setup import START_S, shipped_setup
 from onestep_vla_ros.faults.state_rows import expect_reset
 from onestep_vla_ros.faults.sweep import Sweep, Tally, first_tick, modes_after, same_motion
-from onestep_vla_ros.nodes.messages import chunk_to_trajectory, trajectory_to_chunk
+from onestep_vla_ros.nodes.spoilt_messages import judge, spoilt_chunks
 from onestep_vla_ros.sim.faults import Duplicated, Extra, Stamped
 
 _AFTER_S = 0.4
@@ -59,15 +53,12 @@ def row_16(sweep: Sweep) -> RowResult:
     """A chunk of wrong form is refused with its reason, at a cost below 1 ms."""
     tally = Tally(16, _READ_BOUND_S, sweep.make)
     gate = ChunkGate(shipped_setup().bridge)
-    is_collecting = gc.isenabled()
-    for name, message in _wrong_messages().items():
-        gc.collect()
-        gc.disable()  # the nodes freeze theirs; its pauses are row 34
-        cost_s, answer = _judged(message, gate)
-        if is_collecting:
-            gc.enable()
-        tally.time(cost_s)
-        tally.expect(answer != "", f"{name}: was accepted")
+    messages = spoilt_chunks(START_S)
+    for name, message in messages.items():
+        tried = [judge(message, lambda chunk: gate.check(chunk, START_S + 0.01)) for _ in range(9)]
+        # the median: on a busy machine one of nine may be billed for what others do
+        tally.time(statistics.median(cost_s for cost_s, _ in tried))
+        tally.expect(all(reason for _, reason in tried), f"{name}: was accepted")
     for case in list(sweep.cases())[:3]:
         clean, scene = sweep.start(case), sweep.start(case)
         for joints in (13, 15):
@@ -75,8 +66,7 @@ def row_16(sweep: Sweep) -> RowResult:
             tally.expect(isinstance(verdict, Rejected), f"{joints} joints were accepted")
         _expect_same(tally, clean, scene, "a chunk of wrong form")
         tally.close(scene)
-    names = ", ".join(_wrong_messages())
-    return tally.result(f"CPU time to read and refuse, worst of: {names}")
+    return tally.result(f"CPU time to read and refuse, worst of the medians of: {', '.join(messages)}")
 
 
 def row_17(sweep: Sweep) -> RowResult:
@@ -86,7 +76,7 @@ def row_17(sweep: Sweep) -> RowResult:
     for case in sweep.cases():
         clean, scene = sweep.start(case), sweep.start(case)
         joint = case.number % 6 + 7 * (case.number % 2)
-        good = scene.make_chunk(scene.inferences[-1][1])
+        good = scene.policy.answer(scene.policy.inferences[-1][1])
         step = np.zeros(14)
         step[joint] = (config.jump_limit[joint] + 0.15) * (-1 if case.number % 3 else 1)
         # newer than the plan's, so that nothing but the jump is wrong with it
@@ -109,7 +99,7 @@ def row_18(sweep: Sweep) -> RowResult:
         scene = sweep.start(case)
         config = scene.setup.bridge
         low, high = np.array(config.position_low), np.array(config.position_high)
-        scene.change_chunk = lambda chunk, rng=rng, low=low, high=high: Chunk(
+        scene.policy.change = lambda chunk, rng=rng, low=low, high=high: Chunk(
             np.clip(chunk.q + 0.27 * rng.choice([-1.0, 1.0], chunk.q.shape), low, high),
             chunk.stamp_s,
             chunk.period_s,
@@ -151,7 +141,7 @@ def row_20(sweep: Sweep) -> RowResult:
         tally.close(scene)
         scene = sweep.start(case)
         rng = np.random.default_rng([20, case.number])
-        good = scene.make_chunk(scene.inferences[-1][1])
+        good = scene.policy.answer(scene.policy.inferences[-1][1])
         newest = good.stamp_s
         for k in rng.permutation(100):
             stamp_s = good.stamp_s + 1e-4 * (k + 1)
@@ -175,7 +165,7 @@ def _expect_same(tally: Tally, clean: Scene, scene: Scene, what: str) -> None:
 
 
 def _spoilt(scene: Scene, number: float, rng: np.random.Generator) -> Chunk:
-    good = scene.make_chunk(scene.inferences[-1][1])
+    good = scene.policy.answer(scene.policy.inferences[-1][1])
     q = np.array(good.q)
     q[rng.integers(len(q)), rng.integers(14)] = number
     return Chunk(q, scene.now_s - 0.01, good.period_s)
@@ -186,54 +176,3 @@ def _older(item: Stamped) -> list[Stamped]:
     chunk = item.value
     stamps = [chunk.stamp_s - 0.05, chunk.stamp_s - 0.001]
     return [Stamped(Chunk(chunk.q + 0.1, s, chunk.period_s), s) for s in stamps]
-
-
-def _wrong_messages() -> dict[str, JointTrajectory]:
-    """Return messages of wrong form by what is wrong with them."""
-
-    def good(q: NDArray[np.float64], period_s: float = 0.08) -> JointTrajectory:
-        return chunk_to_trajectory(Chunk(q, START_S, period_s))
-
-    def changed(change: Callable[[JointTrajectory], None]) -> JointTrajectory:
-        message = good(np.zeros((16, 14)))
-        change(message)
-        return message
-
-    def huge(message: JointTrajectory) -> None:
-        message.points = [message.points[0]] * 10**6
-
-    def rename(message: JointTrajectory) -> None:
-        message.joint_names = ["elbow", *JOINT_NAMES[1:]]
-
-    def drop(message: JointTrajectory) -> None:
-        message.joint_names = list(JOINT_NAMES[1:])
-
-    def swap(message: JointTrajectory) -> None:
-        message.points[3], message.points[4] = message.points[4], message.points[3]
-
-    def shorten(message: JointTrajectory) -> None:
-        message.points[5].positions = [0.0] * 13
-
-    return {
-        "no point": JointTrajectory(joint_names=list(JOINT_NAMES)),
-        "one point": good(np.zeros((1, 14))),
-        "129 points": good(np.zeros((129, 14)), 0.01),
-        "a million points": changed(huge),
-        "another name": changed(rename),
-        "a name missing": changed(drop),
-        "a short point": changed(shorten),
-        "times not rising": changed(swap),
-        "3.2 s long": good(np.zeros((16, 14)), 0.2),
-        "1 ms period": good(np.zeros((16, 14)), 0.001),
-    }
-
-
-def _judged(message: JointTrajectory, gate: ChunkGate) -> tuple[float, str]:
-    """Return the CPU time to read and judge a message and why it was refused, "" if not."""
-    begun = time.thread_time()
-    try:
-        verdict = gate.check(trajectory_to_chunk(message), START_S + 0.01)
-        answer = "" if isinstance(verdict, Accepted) else verdict.reason.value
-    except ChunkError as error:
-        answer = str(error)
-    return time.thread_time() - begun, answer

@@ -78,7 +78,7 @@ def _set_wall(tally: Tally, scene: Scene, case: Case, jump_s: float) -> None:
     scene.run(case.fault_s + 1.2)
     others = modes_after(scene, case.fault_s) - {Mode.RUN}
     tally.expect(not others, f"wall clock {jump_s:+} s: {[m.name for m in others]}")
-    seen = [t for t, _ in scene.inferences if t >= case.fault_s]
+    seen = [t for t, _ in scene.policy.inferences if t >= case.fault_s]
     tally.expect(len(seen) >= 4, f"wall clock {jump_s:+} s: {len(seen)} inferences in 1.2 s")
 
 

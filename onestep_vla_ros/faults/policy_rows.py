@@ -45,10 +45,10 @@ def row_11(sweep: Sweep) -> RowResult:
     tally = Tally(11, _rest_bound_s(), sweep.make)
     for case in sweep.cases():
         scene = sweep.start(case, **(_SHORT if case.number % 2 else {}))
-        scene.policy = "dead"
+        scene.policy.condition = "dead"
         scene.run(case.fault_s + _FAULT_S)
         _note_rest(tally, scene, case)
-        scene.restart_policy()
+        scene.policy.restart()
         _expect_recovery(tally, scene, case)
     return tally.result("killed at any moment of the period, long and short chunks; recovers")
 
@@ -58,17 +58,17 @@ def row_12(sweep: Sweep) -> RowResult:
     tally = Tally(12, _rest_bound_s(), sweep.make)
     for case in sweep.cases():
         scene = sweep.start(case)
-        scene.policy = "hung"
+        scene.policy.condition = "hung"
         scene.run(case.fault_s + _FAULT_S)
         _note_rest(tally, scene, case)
-        stale = scene.make_chunk(scene.inferences[-1][1])
+        stale = scene.policy.answer(scene.policy.inferences[-1][1])
         verdict = scene.send_chunk(stale)
         is_refused = isinstance(verdict, Rejected) and verdict.reason in (
             Reason.TOO_OLD,
             Reason.DUPLICATE,
         )
         tally.expect(is_refused, f"a chunk from before the hang got {verdict}")
-        scene.resume_policy()
+        scene.policy.resume()
         _expect_recovery(tally, scene, case)
     return tally.result("its late answer is refused as too old; ticks: see the process row")
 
@@ -83,20 +83,20 @@ def row_13(sweep: Sweep) -> RowResult:
     for case in sweep.cases():
         scene = sweep.start(case)
         if case.number % 2:  # a single one
-            before = len(scene.inferences)
-            while len(scene.inferences) == before:
+            before = len(scene.policy.inferences)
+            while len(scene.policy.inferences) == before:
                 scene.run(scene.now_s + 0.01)
-            scene.policy = "broken"
-            scene.at(scene.now_s + 0.05, lambda scene=scene: setattr(scene, "policy", "alive"))
+            scene.policy.condition = "broken"
+            scene.at(scene.now_s + 0.05, lambda scene=scene: scene.policy.resume())
             scene.run(case.fault_s + _FAULT_S)
             found = brake_s(scene, case.fault_s)
             tally.expect(found == np.inf, "one skipped inference stopped the arms")
             tally.close(scene)
         else:
-            scene.policy = "broken"
+            scene.policy.condition = "broken"
             scene.run(case.fault_s + _FAULT_S)
             _note_rest(tally, scene, case)
-            scene.restart_policy()
+            scene.policy.restart()
             _expect_recovery(tally, scene, case)
     return tally.result("torch.OutOfMemoryError in the real worker: one skipped, three end it")
 
@@ -109,7 +109,7 @@ def row_14(sweep: Sweep) -> RowResult:
     for case in sweep.cases():
         factor = (0.5, 0.8, 1.0, 2.0, 5.0)[case.number % 5]
         scene = sweep.start(case, **_SHORT)
-        scene.latency_s = factor * _SHORT["waypoints"] * _SHORT["period_s"]
+        scene.policy.latency_s = factor * _SHORT["waypoints"] * _SHORT["period_s"]
         scene.run(case.fault_s + 3.0)
         starved = _holds(scene)
         for begun_s in starved:

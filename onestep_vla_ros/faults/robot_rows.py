@@ -61,7 +61,8 @@ def row_24(sweep: Sweep) -> RowResult:
         scene.run(back_s)
         good_s = _last_state_s(scene, case.fault_s)
         tally.time(brake_s(scene, good_s) - good_s)
-        place = target(0.4 + 0.1 * (case.number % 5))
+        place = scene.wire.arms.state(back_s)[0]
+        place[case.number % 6 + 7 * (case.number % 2)] += (0.3, -0.3, 0.15)[case.number % 3]
         scene.wire.arms.place(place)
         scene.wire.cut.clear()
         scene.run(back_s + 0.3)

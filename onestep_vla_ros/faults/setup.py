@@ -24,6 +24,7 @@ START_S = START_NS / NS
 
 _CENTRE = np.array([0.0, 1.2, 1.2, 0.0, 0.0, 0.0, 0.5] * 2)
 _PHASE = np.linspace(0.0, 2.0 * np.pi, 14, endpoint=False)
+_BACK_S = 0.5
 _AMPLITUDE, _RATE = 0.25, 2.0 * np.pi * 0.5
 
 
@@ -112,7 +113,7 @@ def answer(
     """Return waypoints (T, 14) that go on with the movement from where the arms are.
 
     The stand-in policy is closed on what it sees, like a trained one: it takes the point of
-    its movement nearest to q (14,) and leads on from there.
+    its movement nearest to q (14,) and leads on from there, back onto it bit by bit.
 
     Args:
         q: Measured positions.
@@ -120,7 +121,9 @@ def answer(
         rng: Source of the small noise that two answers differ by.
     """
     nearest = int(((_PATH - q) ** 2).sum(axis=1).argmin())
-    return target(_PATH_S[nearest] + times_s) + rng.normal(0.0, 0.002, (len(times_s), 14))
+    away = (q - _PATH[nearest]) * np.exp(-times_s / _BACK_S)[:, None]
+    noise = rng.normal(0.0, 0.002, (len(times_s), 14))
+    return target(_PATH_S[nearest] + times_s) + away + noise
 
 
 _PATH_S = np.arange(0.0, 2.0 * np.pi / _RATE, 0.001)
