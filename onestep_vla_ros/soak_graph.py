@@ -37,6 +37,7 @@ _TALK_S = 30.0
 _EPISODE_S = 20.0
 _READY_S = 180.0
 _REVIVE_S = 90.0
+_SLOW_REVIVAL_S = 10.0
 _LOG_KEPT = 500
 
 
@@ -51,6 +52,7 @@ class _Tally:
     samples: int = 0
     modes: Counter[str] = field(default_factory=Counter)
     enables: int = 0
+    revivals_s: list[float] = field(default_factory=list)
 
 
 def run_soak(minutes: float, every_s: float, seed: int, json: Path | None) -> int:
@@ -96,6 +98,12 @@ def soak_nodes(seed: int) -> tuple[Node, ...]:
             found.append(checker)
         found.append(node)
     return (*found, Node("chunk_relay", "chunk_relay"))
+
+
+def percentiles_s(values_s: list[float]) -> dict[str, float]:
+    """Return median and largest of times [s]."""
+    found = sorted(values_s)
+    return {"p50": round(found[len(found) // 2], 2), "max": round(found[-1], 2)}
 
 
 def _segments() -> set[str]:
@@ -170,18 +178,29 @@ class _Soak:
 
     def _revive(self, timeout_s: float) -> None:
         """Bring the arms back under way, as an operator would: reset, new episode, enable."""
-        end = time.monotonic() + timeout_s
-        answer = "no trace"
-        while time.monotonic() < end:
-            with contextlib.suppress(OneStepError):
+        began = time.monotonic()
+        answer, words = "no trace", Counter[str]()
+        while time.monotonic() < began + timeout_s:
+            try:
                 answer = self._try_to_enable()
-                if not answer:
-                    self._tally.enables += 1
-                    self._episode_s = time.monotonic()
-                    return
+            except OneStepError as error:
+                answer = str(error)
+            if not answer:
+                self._tally.enables += 1
+                self._episode_s = time.monotonic()
+                self._note_revival(self._episode_s - began, words)
+                return
+            words[answer] += 1
             self._link.listen(0.2)
         dead = [name for name, pid in self._pids.items() if not Path(f"/proc/{pid}").exists()]
         raise ConfigError("the graph does not run again", got=f"{answer}; dead: {dead}")
+
+    def _note_revival(self, took_s: float, words: Counter[str]) -> None:
+        self._tally.revivals_s.append(took_s)
+        if took_s > _SLOW_REVIVAL_S:
+            self._console.print(
+                f"under way again after {took_s:.0f} s: {dict(words)}", highlight=False
+            )
 
     def _try_to_enable(self) -> str:
         """Return why the arms cannot be enabled, "" when they are."""
@@ -234,6 +253,7 @@ class _Soak:
             "governor_share_of_run": tally.governed / running,
             "modes": dict(tally.modes),
             "enables": tally.enables,
+            "revival_s": percentiles_s(tally.revivals_s),
             "memory": {name: asdict(s) for name, s in self._memory.slopes().items()},
             "growth_threads_handles": self._memory.growth(),
         }

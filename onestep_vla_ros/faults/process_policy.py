@@ -23,11 +23,13 @@ IMAGE_TIMEOUT_S = policy_parameter("image_timeout_s")
 FRAME_S = 0.04
 """Period of the stand-in's pictures [s]."""
 
+LOOK_S = 0.02
+"""Period in which the policy looks whether something is wrong with its input [s]."""
 _INFERENCE_S = 0.1
 """The last good look may be under way when the pictures go bad [s]; measured 10 to 60 ms."""
 _GARBAGE = ("nan", "encoding", "size", "empty", "truncated")
 _AHEAD_S = (0.03, 0.3, 3600.0)
-_BRAKE_S = PLAN_AGE_S + TC_S
+_BRAKE_S = IMAGE_TIMEOUT_S + TC_S
 
 
 def _camera(rig: Rig, kind: str, *, good_s: float = 0.0, says: str = "") -> float:
@@ -143,7 +145,7 @@ def _respawn(rig: Rig) -> None:
 
 
 _case = partial(Case, setting="policy")
-_CAMERA_SLACK_S = ALLOWANCE_S
+_CAMERA_SLACK_S = ALLOWANCE_S + LOOK_S
 _REST_S = PLAN_AGE_S + TC_S + T_STOP_S
 
 ROWS = (
@@ -155,8 +157,8 @@ ROWS = (
             _case(
                 f"same pictures with new stamps, {FROZEN_IMAGES} of them",
                 _frozen,
-                FROZEN_IMAGES * FRAME_S + _BRAKE_S,
-                _CAMERA_SLACK_S + FRAME_S,
+                FROZEN_IMAGES * FRAME_S + TC_S,
+                _CAMERA_SLACK_S,
             ),
         ),
     ),
