@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -140,8 +141,7 @@ def _row(case: Case, measured: dict[str, object]) -> dict[str, object]:
         "missed_share": grown("overruns") / max(ticks, 1.0),
         "run_share": grown("run_ticks") / max(ticks, 1.0),
         "cpu_share": grown("process_cpu_s") / grown("steady_s"),
-        "capture_to_command_p50_ms": last["capture_to_command_p50_ms"],
-        "capture_to_command_p99_ms": last["capture_to_command_p99_ms"],
+        **{name: _known(last[name]) for name in _CAPTURE},
         **{name: measured[name] for name in _SEEN},
     }
     is_punctual = case.rate_hz != 250 or case.is_loaded or _number(row, "missed_share") <= _MISSED
@@ -152,6 +152,7 @@ def _row(case: Case, measured: dict[str, object]) -> dict[str, object]:
 
 _SHARES = ("p50_ms", "p99_ms", "p999_ms", "max_ms")
 _TICK = tuple(f"{clock}_{share}" for clock in ("tick", "tick_cpu") for share in _SHARES)
+_CAPTURE = ("capture_to_command_p50_ms", "capture_to_command_p99_ms")
 _SEEN = ("messages", "sent_jitter_ms", "received_jitter_ms", "transport_ms")
 
 
@@ -164,6 +165,11 @@ def _figures(values: object) -> dict[str, float]:
         except ValueError:
             continue
     return figures
+
+
+def _known(value: float) -> float | None:
+    """Return a figure, or None for one that nothing was measured for."""
+    return None if math.isnan(value) else value
 
 
 def _number(row: dict[str, object], name: str) -> float:

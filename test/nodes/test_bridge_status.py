@@ -11,10 +11,12 @@ pytestmark = pytest.mark.ros
 
 from conftest import HOME  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
 from turned_robot import TurnedRobot, reach  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY  # noqa: E402
+from onestep_vla_ros.nodes.trace import InferenceTrace  # noqa: E402
 
 
 @pytest.fixture
@@ -135,3 +137,12 @@ def test_figures_of_ticks_and_latencies_are_there(robot):
     robot.until_status(lambda: int(robot.status["ticks"]) > 10, "the count of ticks")
     for name in ("tick_p50_ms", "tick_p999_ms", "tick_cpu_p99_ms", "tick_max_ms"):
         assert 0.0 < float(robot.status[name]) < 1e3
+
+
+def test_policys_times_enter_the_figures_and_nonsense_does_not(robot):
+    trace = robot.node.create_publisher(Float64MultiArray, "policy/trace", EVERY)
+    robot.spin(trace.get_subscription_count, what="discovery")
+    trace.publish(Float64MultiArray(data=[1.0, float("nan"), 1.0, 1.0]))
+    trace.publish(InferenceTrace(1.0, 1.02, 1.03, 1.08).to_message())
+    robot.until_status(lambda: robot.status.get("inference_p50_ms") == "50.000000", "the figure")
+    assert float(robot.status["capture_to_observed_p99_ms"]) == pytest.approx(20.0)

@@ -73,11 +73,13 @@ def call(node, spin, kind, name, request):
     return future.result()
 
 
+@pytest.mark.parametrize("output", ["joint_trajectory", "joint_trajectory_point"])
 def test_lockstep_runs_an_episode_with_the_real_bridge_and_policy(
-    make_node, spin, served, world, tiny_checkpoint
+    make_node, spin, served, world, tiny_checkpoint, output
 ):
-    sim, thread = served(mode="lockstep", seed="3")
-    bridge = make_node("bridge", "bridge.yaml", use_sim_time="true")
+    sim, thread = served(mode="lockstep", seed="3", command_mode=output)
+    modes = f"[{output}, {output}]"
+    bridge = make_node("bridge", "bridge.yaml", use_sim_time="true", output_mode=modes)
     carrier = BridgeCarrier(bridge)
     parameters = {"checkpoint": str(tiny_checkpoint), "use_sim_time": "true"}
     parameters["waypoint_period_s"] = "0.04"  # the random checkpoint's own
