@@ -30,10 +30,11 @@ CAMERA_FAULTS = (
 """Names of the faults; "none" sends a new picture with a true stamp."""
 
 _BAR = 8
+_PICTURES = 16
 
 
 class SyntheticCamera:
-    """A grey ramp with a bar that moves from picture to picture: no two are the same.
+    """A grey ramp with a bar that moves from picture to picture: no two in a row are the same.
 
     Args:
         camera: Name and size.
@@ -47,8 +48,7 @@ class SyntheticCamera:
         self.name = camera.name
         self.kind = "none"
         self.delay_s = 0.5
-        ramp = np.linspace(40, 200, camera.width).astype(np.uint8)
-        self._picture = np.repeat(np.tile(ramp, (camera.height, 1))[:, :, None], 3, axis=2)
+        self._pictures = [_draw(camera, k) for k in range(_PICTURES)]
         self._count = 0
         self._stamp_s = 0.0
 
@@ -60,17 +60,12 @@ class SyntheticCamera:
             self._count += 1
         if self.kind != "stuck":
             self._stamp_s = now_s
-        message = rgb_to_image(self._draw(), self._stamp_s, f"{self.name}_optical_frame")
+        picture = self._pictures[self._count % _PICTURES]
+        message = rgb_to_image(picture, self._stamp_s, f"{self.name}_optical_frame")
         change = getattr(self, f"_{self.kind}", None)
         if change is not None:
             change(message)
         return message
-
-    def _draw(self) -> NDArray[np.uint8]:
-        picture = self._picture.copy()
-        row = self._count % (len(picture) - _BAR)
-        picture[row : row + _BAR] = 255 - picture[row : row + _BAR]
-        return picture
 
     def _nan(self, message: Image) -> None:
         count = message.height * message.width
@@ -104,3 +99,11 @@ class SyntheticCamera:
     def _future_once(self, message: Image) -> None:
         self._future(message)
         self.kind = "none"
+
+
+def _draw(camera: CameraSpec, number: int) -> NDArray[np.uint8]:
+    ramp = np.linspace(40, 200, camera.width).astype(np.uint8)
+    picture = np.repeat(np.tile(ramp, (camera.height, 1))[:, :, None], 3, axis=2)
+    rows = slice(_BAR * number, _BAR * (number + 1))
+    picture[rows] = 255 - picture[rows]
+    return picture

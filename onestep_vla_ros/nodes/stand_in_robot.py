@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections import deque
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -73,6 +74,8 @@ class StandInRobot:
         self._sim_now_s = _SIM_START_S
         q = np.array(node.get_parameter("home").value)
         self._arms = {arm: ArmController(arm, q) for arm in ARMS}
+        # only the newest two of each arm can matter at a tick: the one that is due and the next
+        self._waiting: dict[str, deque[JointTrajectory]] = {arm: deque(maxlen=2) for arm in ARMS}
         self._q = q
         self._joint_faults = JointFaults(random.Random(node.get_parameter("seed").value))  # noqa: S311
         self._cameras = [SyntheticCamera(c) for c in _CAMERAS]
@@ -137,8 +140,7 @@ class StandInRobot:
             base = f"{arm}_arm_controller"
 
             def on_trajectory(message: JointTrajectory, arm: str = arm) -> None:
-                self._arms[arm].sample(self.now_s())  # what is due goes before what comes
-                self._arms[arm].on_trajectory(message, self.now_s())
+                self._waiting[arm].append(message)
 
             def on_positions(message: Float64MultiArray, arm: str = arm) -> None:
                 self._arms[arm].on_positions(message)
@@ -150,6 +152,10 @@ class StandInRobot:
             )
 
     def _measure(self, now_s: float) -> np.ndarray:
+        for arm, messages in self._waiting.items():
+            while messages:
+                self._arms[arm].sample(now_s)  # what is due goes before what comes
+                self._arms[arm].on_trajectory(messages.popleft(), now_s)
         q = np.concatenate([self._arms[arm].sample(now_s) for arm in ARMS])
         for arm in {self._text("blocked"), self._text("dead_arm")} - {""}:
             q[arm_slice(arm)] = self._q[arm_slice(arm)]
@@ -187,7 +193,8 @@ class StandInRobot:
 
     def _on_home(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         home = np.array(self._node.get_parameter("home").value)
-        for controller in self._arms.values():
+        for arm, controller in self._arms.items():
+            self._waiting[arm].clear()
             controller.reset(home)
         self._q = home
         response.success = True
