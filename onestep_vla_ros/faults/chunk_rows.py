@@ -66,7 +66,8 @@ def row_16(sweep: Sweep) -> RowResult:
             tally.expect(isinstance(verdict, Rejected), f"{joints} joints were accepted")
         _expect_same(tally, clean, scene, "a chunk of wrong form")
         tally.close(scene)
-    return tally.result(f"CPU time to read and refuse, worst of the medians of: {', '.join(messages)}")
+    names = ", ".join(messages)
+    return tally.result(f"CPU time to read and refuse, median of nine, worst of: {names}")
 
 
 def row_17(sweep: Sweep) -> RowResult:

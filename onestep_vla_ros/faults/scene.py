@@ -167,6 +167,9 @@ class Scene:
         if self.is_frozen:
             return
         self._follow_wall()
+        trouble = self.policy.tell_trouble()  # a real policy looks every 20 ms, this one at ticks
+        if trouble is not None:
+            self.call("on_policy_trouble", trouble, self.now_s)
         command: Command = self.call("tick", self.now_s)
         last = self.commands[-1][1] if self.commands else None
         self.commands.append((self.now_s, command))

@@ -46,6 +46,9 @@ class Driver(Protocol):
     def refuse(self, topic: str, verdict: Rejected, now_s: float) -> None:
         """Take note of a message that could not be read."""
 
+    def on_policy_trouble(self, words: str, now_s: float) -> None:
+        """Take from the policy why it cannot act, "" when it can."""
+
     def enable(self, now_s: float) -> Verdict:
         """Start to command."""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,8 @@ from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.core.observer import Observer, Refusal
 from onestep_vla_ros.faults.setup import Setup, answer
 from onestep_vla_ros.faults.timeline import Timeline
+
+_REPEAT_S = 0.5
 
 
 class StandInPolicy:
@@ -51,6 +54,7 @@ class StandInPolicy:
     def restart(self) -> None:
         """Begin with an empty observer, as a process that was started anew."""
         self.observer = Observer(self._cameras, self._setup.policy)
+        self._told, self._told_s = "", -math.inf
         self.resume()
 
     def resume(self) -> None:
@@ -72,6 +76,19 @@ class StandInPolicy:
             self.inferences.append((self._timeline.now_s, found))
             self._is_busy = True
             self._timeline.at(self._timeline.now_s + self.latency_s, lambda: self._end(found))
+
+    def tell_trouble(self) -> str | None:
+        """Return why it cannot act when that is news or due again, "" once it can; else None.
+
+        As the node's own timer does, which an inference does not hold up.
+        """
+        if self.condition in ("dead", "hung"):
+            return None
+        words, now_s = self.observer.trouble(self._wall_s()), self._timeline.now_s
+        if bool(words) == bool(self._told) and 0.0 <= now_s - self._told_s < _REPEAT_S:
+            return None
+        self._told, self._told_s = words, now_s
+        return words
 
     def answer(self, observation: Observation) -> Chunk:
         """Return the chunk for an observation; the same observation gives the same chunk."""
