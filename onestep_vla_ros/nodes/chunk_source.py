@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import random
 import sys
+import time
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,7 @@ _SPEED = 0.8
 _SWAY = np.array([0.5, 0.0, 0.4, 0.3, 0.3, 0.3, 0.2, -0.5, 0.0, 0.4, -0.3, 0.3, -0.3, 0.2])
 """How far each joint sways [rad, gripper 0..1]."""
 _SWAY_HZ = 0.25
+_SEND_S = 0.01
 _ANYWHERE = 10.0
 """It may start from any pose [rad]."""
 
@@ -60,6 +63,7 @@ class ChunkSource:
         node.declare_parameter("topic", "action_chunk")
         self._home: NDArray[np.float64] | None = None
         self._newest: tuple[NDArray[np.float64], float] | None = None
+        self._waiting: deque[tuple[float, JointTrajectory]] = deque()
         self._start_s = 0.0
         self.faults = ChunkFaults(random.Random(node.get_parameter("seed").value))  # noqa: S311
         topic = str(node.get_parameter("topic").value)
@@ -68,9 +72,10 @@ class ChunkSource:
         poses.publish(start_pose_to_trajectory(np.full(DOF, -_ANYWHERE), np.full(DOF, _ANYWHERE)))
         node.create_subscription(JointState, "joint_states", self._on_joint_state, SENSOR)
         node.add_on_set_parameters_callback(self._on_parameters)
-        self._steady = RosClock(clock_type=ClockType.STEADY_TIME)
+        steady = RosClock(clock_type=ClockType.STEADY_TIME)
         period_s = float(node.get_parameter("period_s").value)
-        node.create_timer(period_s, self.look, clock=self._steady)
+        node.create_timer(period_s, self.look, clock=steady)
+        node.create_timer(_SEND_S, self.send_due, clock=steady)
 
     def look(self) -> None:
         """Take the newest joint state as observation; its chunk goes out after the latency."""
@@ -79,16 +84,13 @@ class ChunkSource:
         q, stamp_s = self._newest
         message = chunk_to_trajectory(Chunk(self._waypoints(q, stamp_s), stamp_s, _WAYPOINT_S))
         latency_s = float(self._node.get_parameter("latency_s").value)
-        if latency_s <= 0.0:
-            self._send(message)
-            return
+        self._waiting.append((time.monotonic() + latency_s, message))
 
-        def send() -> None:
-            timer.cancel()
-            self._node.destroy_timer(timer)
-            self._send(message)
-
-        timer = self._node.create_timer(latency_s, send, clock=self._steady)
+    def send_due(self) -> None:
+        """Send the chunks whose latency is over."""
+        while self._waiting and time.monotonic() >= self._waiting[0][0]:
+            for spoilt in self.faults.spoil(self._waiting.popleft()[1]):
+                self._chunks.publish(spoilt)
 
     def _waypoints(self, q: NDArray[np.float64], stamp_s: float) -> NDArray[np.float64]:
         """Return (16, 14): from q towards the sway at no more than `_SPEED`."""
@@ -101,10 +103,6 @@ class ChunkSource:
             q = q + np.clip(wanted - q, -_SPEED * _WAYPOINT_S, _SPEED * _WAYPOINT_S)
             rows.append(q)
         return np.array(rows).reshape(_WAYPOINTS, DOF)
-
-    def _send(self, message: JointTrajectory) -> None:
-        for spoilt in self.faults.spoil(message):
-            self._chunks.publish(spoilt)
 
     def _on_joint_state(self, message: JointState) -> None:
         try:
