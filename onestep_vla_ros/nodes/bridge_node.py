@@ -65,6 +65,7 @@ class BridgeCarrier:
         self.bridge = Bridge(config)
         self._units = WireUnits(config)
         self._clock = NodeClock(node)
+        self.is_sim = self._clock.is_sim
         self._sim_now_s = 0.0
         self._command: Command | None = None
         self._chunk_stamp_s = math.nan
@@ -80,7 +81,7 @@ class BridgeCarrier:
 
     def now_s(self) -> float:
         """Return the present on the deadlines' clock; 0 before simulated time has come [s]."""
-        return self._sim_now_s if self._clock.is_sim else self._clock.now_s()
+        return self._sim_now_s if self.is_sim else self._clock.now_s()
 
     def on_joint_state(self, message: JointState) -> None:
         """Take a joint state; one that cannot be read is refused by name and counted."""
@@ -183,7 +184,7 @@ class BridgeCarrier:
 
     def _create_timers(self) -> None:
         node, steady = self._node, RosClock(clock_type=ClockType.STEADY_TIME)
-        if self._clock.is_sim:
+        if self.is_sim:
             node.create_subscription(Clock, "/clock", self.on_clock, EVERY)
         else:
             node.create_timer(self._config.control_period_s, self.tick, clock=steady)
@@ -209,7 +210,7 @@ class BridgeCarrier:
 
     def _is_timeless(self) -> bool:
         """Has simulated time not come yet, so that no stamp can be judged?"""
-        return self._clock.is_sim and self._sim_now_s == 0.0
+        return self.is_sim and self._sim_now_s == 0.0
 
     def _publish_trace(self, is_governed: bool) -> None:
         stamp_s = self._clock.wire_s(self.now_s())

@@ -17,10 +17,17 @@ _PATIENCE_S = 2.5
 
 
 class Carrier(Protocol):
-    """What must be known of the node around a Bridge."""
+    """What must be known of the node around a Bridge.
+
+    Attributes:
+        bridge: Who decides.
+        status: Knows when the last tick was.
+        is_sim: Do ticks come from /clock, so that they may end for good?
+    """
 
     bridge: Bridge
     status: BridgeStatus
+    is_sim: bool
 
     def now_s(self) -> float:
         """Return the present on the deadlines' clock [s]."""
@@ -39,7 +46,7 @@ def come_to_rest(carrier: Carrier, executor: Any) -> bool:  # noqa: ANN401 - see
     bridge.disable(carrier.now_s())
 
     def is_needed() -> bool:
-        is_ticking = carrier.status.standstill_s() == 0.0
+        is_ticking = not carrier.is_sim or carrier.status.standstill_s() == 0.0
         return rclpy.ok() and bridge.has_output and is_ticking and time.monotonic() < end_s
 
     spin(executor, is_needed)

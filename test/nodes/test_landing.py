@@ -57,7 +57,7 @@ def test_signal_while_simulated_time_stands_still_ends_it_within_bounded_time(li
     robot.live_for(0.2)
     before = len(robot.heard)
     robot.process.send_signal(signal.SIGTERM)
-    robot.live(lambda: robot.process.poll() is not None, "the end", limit_s=3.0)
+    robot.live(lambda: robot.process.poll() is not None, "the end", limit_s=2.0)
     assert robot.process.returncode == 0
     assert len(robot.heard) == before
     assert set(robot.heard[-1][1].points[-1].velocities) == {0.0}
