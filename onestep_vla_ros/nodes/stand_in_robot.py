@@ -31,7 +31,7 @@ from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.nodes.controller import ArmController
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
-from onestep_vla_ros.nodes.messages import arrays_to_joint_state, to_stamp
+from onestep_vla_ros.nodes.messages import arrays_to_joint_state, to_seconds, to_stamp
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR
 from onestep_vla_ros.nodes.stand_in_cameras import CAMERA_FAULTS, SyntheticCamera
 from onestep_vla_ros.nodes.stand_in_joints import JOINT_FAULTS, JointFaults
@@ -74,8 +74,7 @@ class StandInRobot:
         self._sim_now_s = _SIM_START_S
         q = np.array(node.get_parameter("home").value)
         self._arms = {arm: ArmController(arm, q) for arm in ARMS}
-        # only the newest two of each arm can matter at a tick: the one that is due and the next
-        self._waiting: dict[str, deque[JointTrajectory]] = {arm: deque(maxlen=2) for arm in ARMS}
+        self._waiting: dict[str, deque[JointTrajectory]] = {arm: deque(maxlen=200) for arm in ARMS}
         self._q = q
         self._joint_faults = JointFaults(random.Random(node.get_parameter("seed").value))  # noqa: S311
         self._cameras = [SyntheticCamera(c) for c in _CAMERAS]
@@ -140,7 +139,10 @@ class StandInRobot:
             base = f"{arm}_arm_controller"
 
             def on_trajectory(message: JointTrajectory, arm: str = arm) -> None:
-                self._waiting[arm].append(message)
+                waiting = self._waiting[arm]
+                if waiting and _stamp_s(message) < _stamp_s(waiting[-1]):
+                    waiting.clear()  # the clock went back
+                waiting.append(message)
 
             def on_positions(message: Float64MultiArray, arm: str = arm) -> None:
                 self._arms[arm].on_positions(message)
@@ -152,10 +154,12 @@ class StandInRobot:
             )
 
     def _measure(self, now_s: float) -> np.ndarray:
-        for arm, messages in self._waiting.items():
-            while messages:
-                self._arms[arm].sample(now_s)  # what is due goes before what comes
-                self._arms[arm].on_trajectory(messages.popleft(), now_s)
+        for arm, waiting in self._waiting.items():
+            due = None
+            while waiting and _stamp_s(waiting[0]) <= now_s:
+                due = waiting.popleft()
+            if due is not None:  # until then the arm follows the tail of the one before
+                self._arms[arm].on_trajectory(due, now_s)
         q = np.concatenate([self._arms[arm].sample(now_s) for arm in ARMS])
         for arm in {self._text("blocked"), self._text("dead_arm")} - {""}:
             q[arm_slice(arm)] = self._q[arm_slice(arm)]
@@ -202,6 +206,10 @@ class StandInRobot:
 
     def _text(self, name: str) -> str:
         return str(self._node.get_parameter(name).value)
+
+
+def _stamp_s(message: JointTrajectory) -> float:
+    return to_seconds(message.header.stamp)
 
 
 def main(arguments: list[str] | None = None) -> int:
