@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of the fault matrix with real processes: a few quick ones, and how outcomes are judged.
+
+`onestep-vla faults --processes` runs all rows, twenty times each.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
+
+from onestep_vla_ros.core.errors import ConfigError, OneStepError  # noqa: E402
+from onestep_vla_ros.faults import process_rows  # noqa: E402
+from onestep_vla_ros.faults.process_rig import Findings, RowError  # noqa: E402
+from onestep_vla_ros.faults.process_row import Case, ProcessRow  # noqa: E402
+from onestep_vla_ros.faults.process_rows import PROCESS_ROWS, run_process_rows  # noqa: E402
+
+
+class FakeGraph:
+    """A graph that gives out one rig without processes."""
+
+    def __init__(self, found=None):
+        self.last_found = found or Findings()
+        self.drops = 0
+
+    def rig(self):
+        return self
+
+    def take_report(self):
+        return {}
+
+    def drop(self):
+        self.drops += 1
+
+    @property
+    def found(self):
+        return self.last_found
+
+    @found.setter
+    def found(self, value):
+        pass
+
+
+def run(*cases, graph=None, repetitions=3):
+    return process_rows.run_row(ProcessRow(6, cases), graph or FakeGraph(), repetitions)
+
+
+def test_every_row_with_processes_is_there_once():
+    numbers = [row.row for row in PROCESS_ROWS]
+    assert len(numbers) == len(set(numbers))
+    assert set(range(1, 36)) - set(numbers) == {13}
+    assert all(len({case.setting for case in row.cases}) == 1 for row in PROCESS_ROWS)
+
+
+def test_worst_time_within_bound_and_allowance_holds():
+    times = iter([0.02, 0.05, 0.03])
+    result = run(Case("x", lambda rig, i: next(times), bound_s=0.04, allowance_s=0.02))
+    assert result.holds
+    assert result.worst_s == 0.05
+    assert result.bound_s == pytest.approx(0.06)
+    assert "worst 0.050 s of 0.040 + 0.020 s" in result.detail
+
+
+def test_a_time_beyond_bound_and_allowance_breaks_the_row():
+    result = run(Case("x", lambda rig, i: 0.07 * (i == 2), bound_s=0.04, allowance_s=0.02))
+    assert not result.holds
+    assert result.worst_s == 0.07
+
+
+def test_one_repetition_that_goes_wrong_breaks_the_row_and_restarts_the_graph():
+    def odd(rig, i):
+        if i == 1:
+            raise RowError("the arms go on", got="RUN")
+
+    graph = FakeGraph()
+    result = run(Case("x", odd), graph=graph)
+    assert not result.holds
+    assert result.cases == 2
+    assert graph.drops == 1
+    assert "repetition 2: the arms go on" in result.detail
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Findings(lost=1),
+        Findings(publishers=2),
+        pytest.param(None, id="violations"),
+    ],
+)
+def test_what_the_wire_checker_finds_breaks_the_row(found):
+    if found is None:
+        found = Findings()
+        found.violations["I3"] += 1
+        found.examples["I3"] = "left: too fast"
+    result = run(Case("x", lambda rig, i: None), graph=FakeGraph(found))
+    assert not result.holds
+
+
+def test_unknown_rows_and_no_repetitions_are_refused(tmp_path):
+    part = tmp_path / "part.json"
+    with pytest.raises(ConfigError, match="process twin"):
+        run_process_rows([36], 1, 0, lambda _: None, part)
+    with pytest.raises(OneStepError):
+        run_process_rows([6], 0, 0, lambda _: None, part)
+
+
+def test_an_interrupted_run_goes_on_after_its_last_whole_row(tmp_path, monkeypatch):
+    done = []
+
+    class Graph(FakeGraph):
+        def __init__(self, setting, seed):
+            super().__init__()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+    def row(number, run):
+        return ProcessRow(number, (Case("x", run),))
+
+    def count(rig, i):
+        done.append(i)
+
+    def interrupt(rig, i):
+        raise KeyboardInterrupt
+
+    part = tmp_path / "part.json"
+    monkeypatch.setattr(process_rows, "_Graph", Graph)
+    monkeypatch.setattr(process_rows, "PROCESS_ROWS", (row(6, count), row(7, interrupt)))
+    with pytest.raises(KeyboardInterrupt):
+        run_process_rows(None, 2, 0, lambda _: None, part)
+    assert [one["row"] for one in json.loads(part.read_text())["rows"]] == [6]
+    monkeypatch.setattr(process_rows, "PROCESS_ROWS", (row(6, count), row(7, count)))
+    told = []
+    results = run_process_rows(None, 2, 0, told.append, part)
+    assert done == [0, 1, 0, 1]  # row 6 once, then row 7
+    assert [r.row for r in told] == [r.row for r in results] == [6, 7]
+    assert not part.exists()
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_quick_rows_hold_on_real_processes(tmp_path):
+    rows = [6, 9, 15, 23, 35]
+    results = run_process_rows(rows, 1, 0, lambda _: None, tmp_path / "part.json")
+    assert [r.row for r in results] == rows
+    broken = {r.row: r.detail for r in results if not r.holds}
+    assert not broken
+    assert sum(r.violations for r in results) == 0
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_clock_and_partition_hold_on_real_processes(tmp_path):
+    results = run_process_rows([21, 22], 1, 0, lambda _: None, tmp_path / "part.json")
+    assert not {r.row: r.detail for r in results if not r.holds}
