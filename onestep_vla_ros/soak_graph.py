@@ -38,6 +38,8 @@ _EPISODE_S = 20.0
 _READY_S = 180.0
 _REVIVE_S = 90.0
 _SLOW_REVIVAL_S = 10.0
+_RESET_S = 6.0
+"""A killed simulator still seems to be there for the 2 s of its lease, but never answers [s]."""
 _LOG_KEPT = 500
 
 
@@ -209,7 +211,7 @@ class _Soak:
         link.wait(lambda: link.mode() is not Mode.RUN, 5.0, "end of RUN")
         link.call("bridge/reset")
         link.wait(lambda: link.mode() is Mode.IDLE, 2.0, "IDLE")
-        link.call("sim/reset", timeout_s=20.0)
+        link.call("sim/reset", timeout_s=_RESET_S)
         link.listen(0.3)
         answer = link.call("bridge/enable", data=True)
         return "" if answer.success else answer.message
