@@ -57,6 +57,7 @@ class ChannelCheck:
         limits = np.stack([spec.velocity, spec.acceleration, spec.jerk])
         sizes = np.maximum(np.abs(spec.low), np.abs(spec.high)) + np.abs(spec.offset / spec.scale)
         self._bits = _ULP * np.spacing(sizes)
+        self._doubt = np.stack([self._bits, self._bits, self._bits])
         spacings = (period_s, period_s, period_s / fine)
         doubts = (0.0, resolution_s, resolution_s)
         self._scales = [dt ** -np.arange(1.0, 4.0)[:, None] for dt in spacings]
@@ -139,14 +140,14 @@ class ChannelCheck:
         """I7: is the first knot one period of bounded jerk away from the last motion?"""
         if last is None:
             return
-        doubt = np.stack([self._bits, self._bits, self._bits])
+        doubt = self._doubt
         if ran_s == 0.0:
-            start = np.stack([last.q[0], last.qd[0], last.qdd[0]])
+            start = np.array((last.q[0], last.qd[0], last.qdd[0]))
         else:
             start, span = last.state(ran_s)
             off = 2.0 * self._resolution_s * self.spec.velocity
-            doubt = doubt + np.stack([off, 4.0 * off / span, 12.0 * off / span**2])
-        end = np.stack([knots.q[0], knots.qd[0], knots.qdd[0]])
+            doubt = doubt + np.array((off, 4.0 * off / span, 12.0 * off / span**2))
+        end = np.array((knots.q[0], knots.qd[0], knots.qdd[0]))
         jerk = self._reach.needed_jerk(start, end, doubt)
         self._over("I7", "jerk to join", jerk, self.spec.jerk * (1.0 + _REL_TOL))
 

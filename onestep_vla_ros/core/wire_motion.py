@@ -46,19 +46,25 @@ class Knots:
     def state(self, t_s: float) -> tuple[NDArray[np.float64], float]:
         """Return q, qd, qdd at `t_s`, (3, J), and the length of the segment it lies in [s]."""
         if len(self.times_s) == 1 or t_s >= self.times_s[-1]:
-            still = np.zeros_like(self.q[-1])
-            return np.stack([self.q[-1], still, still]), np.inf
-        i, _, span = self._place(np.array([t_s]))
-        h = float(span[0, 0])
-        ends = [
-            np.stack([self.q[k], h * self.qd[k], h * h * self.qdd[k]]) for k in (i[0], i[0] + 1)
-        ]
-        c = _QUINTIC @ np.concatenate(ends)
-        s = (t_s - self.times_s[i[0]]) / h
-        powers = np.array([s**k for k in range(6)])
-        first = np.array([k * s ** (k - 1) if k else 0.0 for k in range(6)])
-        second = np.array([k * (k - 1) * s ** (k - 2) if k > 1 else 0.0 for k in range(6)])
-        return np.stack([powers @ c, (first @ c) / h, (second @ c) / (h * h)]), h
+            rest = np.zeros((3, self.q.shape[1]))
+            rest[0] = self.q[-1]
+            return rest, np.inf
+        i = min(max(int(self.times_s.searchsorted(t_s, side="right")) - 1, 0), len(self.q) - 2)
+        h = float(self.times_s[i + 1] - self.times_s[i])
+        hh = h * h
+        start = (self.q[i], h * self.qd[i], hh * self.qdd[i])
+        end = (self.q[i + 1], h * self.qd[i + 1], hh * self.qdd[i + 1])
+        s = max((t_s - float(self.times_s[i])) / h, 0.0)
+        s2, s3 = s * s, s * s * s
+        powers = np.array(
+            (
+                (1.0, s, s2, s3, s2 * s2, s2 * s3),
+                (0.0, 1.0 / h, 2.0 * s / h, 3.0 * s2 / h, 4.0 * s3 / h, 5.0 * s2 * s2 / h),
+                (0.0, 0.0, 2.0 / hh, 6.0 * s / hh, 12.0 * s2 / hh, 20.0 * s3 / hh),
+            )
+        )
+        state: NDArray[np.float64] = powers @ (_QUINTIC @ np.array((*start, *end)))
+        return state, h
 
     def _place(
         self, t_s: NDArray[np.float64]
@@ -93,6 +99,7 @@ class Reach:
             np.array([r * s, -(r + s), 1.0]) for i, r in enumerate(_ROOTS) for s in _ROOTS[i:]
         ]
         self._weights = np.array(quadratics)  # (D, 3)
+        self._sizes = np.abs(self._weights)
         self._allowed = np.array([_absolute_integral(p) for p in quadratics])[:, None]
 
     def needed_jerk(
@@ -110,21 +117,13 @@ class Reach:
         """
         t = self._period_s
         (q, v, a), (q1, v1, a1) = start, end
-        moments = np.stack(
-            [
-                (a1 - a) / t,
-                (v1 - v - t * a) / t**2,
-                2.0 * (q1 - q - t * (v + 0.5 * t * a)) / t**3,
-            ]
+        t2, t3 = t * t, 0.5 * t**3
+        moments = np.array(
+            ((a1 - a) / t, (v1 - v - t * a) / t2, (q1 - q - t * (v + 0.5 * t * a)) / t3)
         )
-        off = np.stack(
-            [
-                doubt[2] / t,
-                (doubt[1] + t * doubt[2]) / t**2,
-                2.0 * (doubt[0] + t * (doubt[1] + 0.5 * t * doubt[2])) / t**3,
-            ]
-        )
-        wanted = np.abs(self._weights @ moments) - np.abs(self._weights) @ off
+        dq, dv, da = doubt
+        off = np.array((da / t, (dv + t * da) / t2, (dq + t * (dv + 0.5 * t * da)) / t3))
+        wanted = np.abs(self._weights @ moments) - self._sizes @ off
         jerk: NDArray[np.float64] = (wanted / self._allowed).max(axis=0)
         return jerk
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -86,14 +87,19 @@ def shipped_setup(seed: int = 0, **changes: object) -> Setup:
 
     The bridge's are bridge.yaml with bridge_robot.yaml on it; frozen pictures are watched.
     """
+    bridge, policy = _shipped()
+    return replace(Setup(bridge, policy, seed), **changes)  # type: ignore[arg-type]
+
+
+@cache
+def _shipped() -> tuple[BridgeConfig, PolicyNodeConfig]:
     bridge = {**read_parameters("bridge.yaml"), **read_parameters("bridge_robot.yaml")}
     policy = {
         **read_parameters("policy.yaml"),
         "instruction": "put the red cube on the plate",
         "frozen_images": 10,
     }
-    setup = Setup(from_mapping(BridgeConfig, bridge), from_mapping(PolicyNodeConfig, policy), seed)
-    return replace(setup, **changes)  # type: ignore[arg-type]
+    return from_mapping(BridgeConfig, bridge), from_mapping(PolicyNodeConfig, policy)
 
 
 def target(since_start_s: ArrayLike) -> NDArray[np.float64]:
