@@ -105,9 +105,7 @@ def test_sound_controller_that_appears_while_enabled_disturbs_nothing(robot, mak
     assert robot.ticks(3) is not Mode.FAULT
 
 
-def test_controller_that_goes_or_is_mended_is_no_obstacle_any_more(
-    robot, make_controller, monkeypatch
-):
+def test_controller_that_is_mended_is_no_obstacle_any_more(robot, make_controller, monkeypatch):
     monkeypatch.setattr(controller_reader, "_AGAIN_S", 0.3)
     node = make_controller(interpolate_from_desired_state=False)
     judged(robot)
@@ -131,6 +129,15 @@ def test_controller_that_does_not_answer_refuses_enable_and_is_asked_again(
     reader = robot.carrier._graph._readers[0]
     first = reader._asked_s
     robot.spin(lambda: reader._asked_s > first, what="the next question")
+
+
+def test_controller_that_goes_is_no_obstacle_any_more(robot, make_node):
+    node = make_node(NAME)  # its executor never turns, so it stays unknown
+    robot.spin(lambda: obstacle(robot), what="the obstacle")
+    node.destroy_node()
+    robot.spin(lambda: obstacle(robot) == "", what="the way to be free")
+    robot.tick()
+    assert robot.enable().success
 
 
 def test_node_that_is_no_trajectory_controller_is_not_judged(robot, make_node):
