@@ -123,11 +123,11 @@ class PointOutput:
         self._name, self._units = name, units
         self.topic = f"{controller}/joint_trajectory"
         self._publisher = node.create_publisher(JointTrajectory, self.topic, RELIABLE)
-        self._values = _zeros(len(units.orders[name]))
-        self._row = np.frombuffer(self._values, np.float64)
         self._period_ns = round(period_s * _NANO)
         point = JointTrajectoryPoint(time_from_start=Duration(nanosec=self._period_ns))
-        point.positions = self._values
+        point.positions = _zeros(len(units.orders[name]))
+        # the message's own array: a setter copies unless it checks its field
+        self._row = np.frombuffer(point.positions, np.float64)
         self._message = JointTrajectory(joint_names=units.names[name], points=[point])
 
     def send(self, command: Command, stamp: Time) -> None:
@@ -147,10 +147,9 @@ class PositionOutput:
         self._name, self._units = name, units
         self.topic = f"{controller}/commands"
         self._publisher = node.create_publisher(Float64MultiArray, self.topic, RELIABLE)
-        values = _zeros(len(units.orders[name]))
-        self._row = np.frombuffer(values, np.float64)
-        self._message = Float64MultiArray()
-        self._message.data = values  # the constructor would copy, and this is written in place
+        self._message = Float64MultiArray(data=_zeros(len(units.orders[name])))
+        # the message's own array, which is written in place: its setter may have copied
+        self._row = np.frombuffer(self._message.data, np.float64)
 
     def send(self, command: Command, stamp: Time) -> None:
         """Publish the set point of this topic's joints; `stamp` has no place in it."""

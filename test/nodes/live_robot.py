@@ -38,7 +38,9 @@ def start_bridge(*files, **parameters):
         words += ["--params-file", str(share_dir() / "config" / file)]
     for key, value in parameters.items():
         words += ["-p", f"{key}:={value}"]
-    return subprocess.Popen(words, env=os.environ, stderr=subprocess.PIPE, text=True)
+    # as users run it: without the field checks that our tests run with
+    environment = {k: v for k, v in os.environ.items() if k != "ROS_PYTHON_CHECK_FIELDS"}
+    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 class LiveRobot:
@@ -54,10 +56,13 @@ class LiveRobot:
         self.node = node = make_node("robot")
         self.heard, self.status, self.trace, self._due_s = [], {}, None, 0.0
         self.q = HOME.copy()
+        self.positions = []
         self._joints = node.create_publisher(JointState, "joint_states", SENSOR)
         self._chunks = node.create_publisher(JointTrajectory, "action_chunk", RELIABLE)
         topic = "left_arm_controller/joint_trajectory"
         node.create_subscription(JointTrajectory, topic, self._on_command, EVERY)
+        topic = "right_arm_controller/commands"
+        node.create_subscription(Float64MultiArray, topic, self._on_positions, EVERY)
         node.create_subscription(DiagnosticStatus, "bridge/status", self._on_status, LATCHED)
         node.create_subscription(Float64MultiArray, "bridge/trace", self._on_trace, EVERY)
         self._clock = node.create_publisher(Clock, "/clock", EVERY)
@@ -74,6 +79,10 @@ class LiveRobot:
     def _on_command(self, message):
         self.heard.append((time.monotonic(), message))
         self.q[:7] = message.points[0].positions
+
+    def _on_positions(self, message):
+        self.positions.append(message)
+        self.q[7:] = message.data
 
     def _on_status(self, message):
         self.status = read_status(message)

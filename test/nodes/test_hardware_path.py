@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 
@@ -42,16 +41,19 @@ def test_set_points_lie_on_the_periods_grid_and_ahead_of_time(live, period_s):
     assert all(0.0 < float(robot.status[name]) < 50.0 for name in names)
 
 
-def test_first_command_is_the_measured_pose_at_rest(live):
-    robot = live()
-    robot.q[0] = 0.123
+@pytest.mark.parametrize("mode", ["joint_trajectory", "joint_trajectory_point"])
+def test_first_command_is_the_measured_pose_at_rest(live, mode):
+    """Without the field checks of our tests a message's setter copies: all commands were zero."""
+    robot = live(output_mode=f"[{mode}, forward_position]")
+    robot.q[0], robot.q[8] = 0.123, 1.234
+    measured = robot.q.copy()
     robot.live_for(0.1)
     robot.enable()
-    robot.live(lambda: robot.heard, "a command")
+    robot.live(lambda: robot.heard and robot.positions, "a command")
     point = robot.heard[0][1].points[0]
-    assert point.positions[0] == 0.123
-    assert set(point.velocities) == {0.0}
-    assert np.array(point.positions)[1:] == pytest.approx(HOME[1:7])
+    assert point.positions.tolist() == measured[:7].tolist()
+    assert set(point.velocities) <= {0.0}
+    assert robot.positions[0].data.tolist() == measured[7:].tolist()
 
 
 def test_chunk_is_run_on_its_own_clock(live):
