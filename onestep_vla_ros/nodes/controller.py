@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ class ArmController:
     def reset(self, q: NDArray[np.float64]) -> None:
         """Forget every trajectory and hold this arm's part of q (14,)."""
         self._running: _Trajectory | None = None
-        self._next: _Trajectory | None = None
+        self._ahead: deque[_Trajectory] = deque()
         self._held = np.array(q[self._part])
 
     def on_trajectory(self, message: JointTrajectory, now_s: float) -> bool:
@@ -89,10 +89,12 @@ class ArmController:
         if reason is not None:
             self.refused[reason] += 1
             return False
-        if trajectory.times_s[0] > now_s and self._running is not None:
-            self._next = trajectory
-        else:
-            self._running, self._next = trajectory, None
+        # a newer message replaces what it overlaps; what is due before it still gets its turn
+        while self._ahead and self._ahead[-1].times_s[0] >= trajectory.times_s[0]:
+            self._ahead.pop()
+        self._ahead.append(trajectory)
+        if self._running is None:
+            self._running = self._ahead.popleft()
         return True
 
     def on_positions(self, message: Float64MultiArray) -> bool:
@@ -119,8 +121,8 @@ class ArmController:
 
     def sample(self, now_s: float) -> NDArray[np.float64]:
         """Return the position command (7,) for `now_s` [s]."""
-        if self._next is not None and now_s >= self._next.times_s[0] - _EPS_S:
-            self._running, self._next = self._next, None
+        while self._ahead and now_s >= self._ahead[0].times_s[0] - _EPS_S:
+            self._running = self._ahead.popleft()
         if self._running is not None:
             self._held = self._running.sample(now_s)
         return self._held
@@ -133,7 +135,8 @@ class ArmController:
         if not np.isfinite(q).all():
             self.refused["not_finite"] += 1
             return False
-        self._running, self._next, self._held = None, None, q
+        self._running, self._held = None, q
+        self._ahead.clear()
         return True
 
     def _form_fault(self, message: JointTrajectory) -> str | None:

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -37,7 +42,7 @@ def read_parameters(node: Node, kind: type[C]) -> C:
     """Declare every field of `kind` on `node` and return the values as that dataclass.
 
     A sound set is declared with description, range and read_only, so that introspection tells
-    what each parameter is and nobody changes one while the node runs.
+    what each parameter is; nobody changes one, nor any other of the node, while it runs.
 
     Args:
         node: Built without `automatically_declare_parameters_from_overrides`.
@@ -58,7 +63,16 @@ def read_parameters(node: Node, kind: type[C]) -> C:
             _descriptor(spec, hints[spec.name]),
             ignore_override=True,
         )
+    node.add_on_set_parameters_callback(_refuse)
     return config
+
+
+def _refuse(parameters: list[Parameter]) -> SetParametersResult:
+    """Refuse what rclpy itself would let be set: `use_sim_time` stops a running node's clock."""
+    names = ", ".join(parameter.name for parameter in parameters)
+    return SetParametersResult(
+        successful=False, reason=f"{names}: fixed while the node runs; edit the file, start anew"
+    )
 
 
 def _overrides(node: Node) -> Mapping[str, object]:

@@ -74,6 +74,17 @@ def test_running_trajectory_stays_in_charge_until_the_new_stamp(controller):
     assert controller.sample(9.0)[0] == -0.5
 
 
+def test_stream_of_messages_that_are_always_ahead_is_followed(controller):
+    """Each replaced the one before unplayed: the arm never left the first."""
+    for k in range(50):
+        assert controller.on_trajectory(message(1.0 + 0.01 * k, 0.01 * k), 1.0 + 0.01 * k - 0.025)
+        controller.sample(1.0 + 0.01 * k - 0.025)
+    assert controller.sample(9.0)[0] == pytest.approx(0.49)
+    assert controller.on_trajectory(message(10.0, 1.0), 9.0)
+    assert controller.on_trajectory(message(9.5, -1.0), 9.0)  # it overlaps: the later one is off
+    assert controller.sample(20.0)[0] == -1.0
+
+
 def test_late_message_is_joined_on_its_own_clock(controller):
     controller.on_trajectory(message(1.0, 1.0), 1.5)
     assert controller.sample(1.5)[0] == pytest.approx(0.5)

@@ -61,3 +61,16 @@ def test_parameters_are_read_only_and_described(make_node):
     assert "0.005 to 1 s" in described.additional_constraints
     (result,) = node.set_parameters([Parameter("camera_period_s", value=0.5)])
     assert not result.successful
+
+
+def test_nothing_can_be_set_while_the_node_runs(make_node):
+    """`use_sim_time` could: the steady bridge then waited for a /clock that never came."""
+    node = make_node("bridge", "bridge.yaml")
+    read_parameters(node, BridgeConfig)
+    before = node.get_clock().ros_time_is_active
+    for name, value in (("use_sim_time", True), ("control_period_s", 0.02)):
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        assert not result.successful
+        assert result.reason
+    assert node.get_parameter("use_sim_time").value is False
+    assert node.get_clock().ros_time_is_active == before
