@@ -57,12 +57,13 @@ def _bridge_hung(rig: Rig, i: int) -> float:
 
 def _arms_rest_s(rig: Rig, at_s: float) -> float:
     """Return how long after `at_s` the arms themselves last moved [s]."""
-    states = [s for s in rig.link.states if s.q is not None and s.sent_s >= at_s - 0.05]
+    seen = [s for s in rig.link.states if s.sent_s >= at_s - 0.05]
+    states = [(s.stamp_s, s.q) for s in seen if s.q is not None]
     moved_s = at_s
-    for before, after in zip(states, states[1:], strict=False):
-        if np.abs(after.q - before.q).max() > _STILL:
-            moved_s = after.stamp_s
-    if states and moved_s == states[-1].stamp_s:
+    for (_, before), (stamp_s, after) in zip(states, states[1:], strict=False):
+        if np.abs(after - before).max() > _STILL:
+            moved_s = stamp_s
+    if states and moved_s == states[-1][0]:
         raise RowError("the arms do not come to rest")
     return max(moved_s - at_s, 0.0)
 

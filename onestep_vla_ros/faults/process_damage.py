@@ -113,7 +113,7 @@ def _as_file(folder: Path, *, trap: Path) -> Path:
 
 
 FOREIGN: tuple[Callable[..., Path | None], ...] = (
-    _as_weights,  # type: ignore[assignment]
+    _as_weights,
     _as_text_weights,
     _as_zip_weights,
     _beside(".pt"),

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Node
 from onestep_vla_ros.files import read_parameters, share_dir
 
-SETTINGS = ("source", "policy", "clock", "relay")
+SETTINGS = ("source", "policy", "starved", "clock", "relay")
 """What sends the chunks, and on which clock the graph runs.
 
-source: stand-in policy; policy: the real policy_node with the shipped checkpoint; both on real
-time, as on a robot. clock: stand-in policy on a /clock that the rig can bend. relay: stand-in
-policy behind a relay process, which is what a partition cuts.
+source: stand-in policy; policy: the real policy_node with the shipped checkpoint; starved: the
+same policy, whose memory the rig can end; all on real time, as on a robot. clock: stand-in
+policy on a /clock that the rig can bend. relay: stand-in policy behind a relay process, which is
+what a partition cuts.
 """
 
 CHUNK_PERIOD_S = 0.12
@@ -41,13 +44,14 @@ def nodes(setting: str, **bridge: object) -> tuple[Node, ...]:
         "stand_in_robot",
         "stand_in_robot",
         parameters={
-            "has_cameras": setting == "policy",
+            "has_cameras": setting in ("policy", "starved"),
             "clock": "published" if is_sim else "system",
         },
     )
     found = [robot, _bridge("wire_checker", is_sim, bridge), bridge_node(is_sim, **bridge)]
-    if setting == "policy":
-        found.append(policy_node())
+    if setting in ("policy", "starved"):
+        executable = "policy_node" if setting == "policy" else "starved_policy"
+        found.append(replace(policy_node(), executable=executable))
     else:
         topic = "action_chunk_near" if setting == "relay" else "action_chunk"
         parameters = {"period_s": CHUNK_PERIOD_S, "topic": topic, "use_sim_time": is_sim}

@@ -113,13 +113,17 @@ def _apart_since_s(rig: Rig, arm: str, since_s: float, until_s: float) -> float:
     """Return when command and measured state were apart for good before `until_s` [s]."""
     limit = tracking_limit()[arm_slice(arm)]
     part = arm_slice(arm)
-    states = [s for s in rig.link.states if s.q is not None and since_s <= s.sent_s < until_s]
+    states = [
+        (s.sent_s, s.q)
+        for s in rig.link.states
+        if s.q is not None and since_s <= s.sent_s < until_s
+    ]
     apart_s = until_s
     for command in reversed(rig.link.commands[f"{arm}_arm"]):
         if not since_s <= command.sent_s < until_s:
             continue
-        heard = [s for s in states if s.sent_s <= command.sent_s]
-        if not heard or not (np.abs(command.q - heard[-1].q[part]) > limit).any():
+        heard = [q for sent_s, q in states if sent_s <= command.sent_s]
+        if not heard or not (np.abs(command.q - heard[-1][part]) > limit).any():
             break
         apart_s = command.sent_s
     return apart_s

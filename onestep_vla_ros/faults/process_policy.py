@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 from functools import partial
 
@@ -118,13 +117,18 @@ def _hang_ticks(rig: Rig, i: int) -> float:
     return gap_s
 
 
-def _out_of_memory(rig: Rig, i: int) -> float:
-    """Let the policy's process get no more memory, as an allocator at its cap."""
+def _out_of_memory_once(rig: Rig, i: int) -> None:
     rig.to_run()
-    pid = rig.children.pid("policy")
-    now = int(open(f"/proc/{pid}/statm").read().split()[0]) * resource.getpagesize()  # noqa: SIM115
-    resource.prlimit(pid, resource.RLIMIT_AS, (now, now))
-    at_s = rig.children.send("policy", signal.SIGCONT)
+    at_s = rig.children.send("policy", signal.SIGUSR1)
+    rig.link.listen(1.0)
+    rig.must_run(at_s, "one inference without memory")
+    if "memory" not in rig.children.said("policy"):
+        raise RowError("no inference ran out of memory")
+
+
+def _out_of_memory(rig: Rig, i: int) -> float:
+    rig.to_run()
+    at_s = rig.children.send("policy", signal.SIGUSR2)
     rest_s = _rest(rig, at_s)
     status = rig.children.wait("policy")
     if status == 0:
@@ -145,6 +149,7 @@ def _respawn(rig: Rig) -> None:
 
 
 _case = partial(Case, setting="policy")
+_starved = partial(Case, setting="starved")
 _SLACK_S = ALLOWANCE_S + LOOK_S
 _REST_S = PLAN_AGE_S + TC_S + T_STOP_S
 
@@ -181,6 +186,13 @@ ROWS = (
         (
             _case("SIGSTOP until rest, then SIGCONT", _hang, _REST_S),
             _case("SIGSTOP for 1 s: longest tick", _hang_ticks, TC_S),
+        ),
+    ),
+    ProcessRow(
+        13,
+        (
+            _starved("one inference without memory: runs on", _out_of_memory_once),
+            _starved("all without memory: exit not 0, started again", _out_of_memory, _REST_S),
         ),
     ),
 )
