@@ -14,7 +14,6 @@ from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.gate import ChunkGate
 from onestep_vla_ros.core.governor import Governor
 from onestep_vla_ros.core.impediments import Impediments
-from onestep_vla_ros.core.joints import ARM_DOF
 from onestep_vla_ros.core.ledger import Ledger
 from onestep_vla_ros.core.limits import Limits
 from onestep_vla_ros.core.metronome import Metronome
@@ -52,10 +51,7 @@ class Bridge:
         self.ledger = Ledger(config.ledger_window)
         self.counts = self._tally.counts
         """Refusals per reason, as "joint_states: not finite" or "action_chunk: jumps …"."""
-        # a controller that got a trajectory follows its tail while ticks are missing
-        self._follows_tail = np.repeat(
-            [float(mode == "joint_trajectory") for mode in config.output_mode], ARM_DOF
-        )
+        self._follows_tail = np.array(config.follows_tail)
         self.impediments = Impediments()
         """What refuses `enable` or holds the arms; change it by the methods here."""
         self._now_s = self._enabled_s = -math.inf
@@ -64,8 +60,8 @@ class Bridge:
 
     @property
     def has_output(self) -> bool:
-        """Does a command go out every period?"""
-        return self._supervisor.has_output
+        """Does a command go out every period? Not to arms at rest in FAULT or out of sight."""
+        return self._supervisor.has_output and not self._supervisor.is_silent
 
     @property
     def is_at_rest(self) -> bool:
@@ -156,6 +152,7 @@ class Bridge:
         if isinstance(verdict, Rejected):
             return verdict
         self._governor.reset(watch.q)
+        watch.forget_commands()
         self._let_go("no chunk yet")
         self._enabled_s, self._last = now_s, None
         return start if start.detail else verdict
@@ -180,7 +177,7 @@ class Bridge:
         """Return the command of this control period; never raises."""
         self._observe_clock(now_s)
         missed = 0
-        if self._supervisor.has_output and self._last is not None and self._last.q is not None:
+        if self._supervisor.has_output and self._last is not None:
             beat = self._metronome.beat(now_s)
             if beat is None:
                 return self._last
@@ -188,7 +185,7 @@ class Bridge:
         else:
             self._metronome.start(now_s)
         mode, reason = self._decide(now_s)
-        if not self._supervisor.has_output:
+        if not self._supervisor.has_output or self._supervisor.is_silent:
             self._last = Command(mode, reason, now_s)
         else:
             self._last = self._command(mode, reason, now_s, missed)
@@ -196,7 +193,9 @@ class Bridge:
 
     def _decide(self, now_s: float) -> tuple[Mode, str]:
         if self._supervisor.has_output and self._last is not None:
-            fault = self._watch.tracking_fault(self._governor.state[0], now_s)
+            fault = self._watch.tracking_fault(now_s)
+            if self._supervisor.is_silent and self._watch.is_fresh(now_s):
+                fault = self._watch.displacement()
             if fault:
                 self._supervisor.fault(fault)
         problem = self._plan.problem(now_s) if self._plan.is_active else self._tally.hold_reason
@@ -227,6 +226,7 @@ class Bridge:
                 is_governed = self._governor.step(reference)
         self.ledger.on_tick(now_s, mode is Mode.RUN, is_governed, missed)
         q, qd, qdd = self._governor.state
+        self._watch.on_command(stamp_s, q)
         return Command(mode, reason, stamp_s, q, qd, qdd, is_governed, self._governor.stop)
 
     def _reference(self, mode: Mode, stamp_s: float) -> NDArray[np.float64] | None:
@@ -242,6 +242,8 @@ class Bridge:
         verdict = self._gate.check(chunk, now_s)
         if isinstance(verdict, Rejected):
             return verdict
+        if self._supervisor.latched:
+            return Rejected(Reason.STOPPED, self._supervisor.latched)
         if not self._supervisor.has_output:
             return Rejected(Reason.NOT_ENABLED, "the arms are not enabled")
         if chunk.stamp_s < self._enabled_s:

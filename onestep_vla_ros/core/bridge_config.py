@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onestep_vla_ros.core.contradiction import bridge_contradictions
-from onestep_vla_ros.core.joints import DOF
+from onestep_vla_ros.core.joints import ARM_DOF, DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.parameter import param
 
 OUTPUT_MODES = ("joint_trajectory", "joint_trajectory_point", "forward_position")
@@ -211,6 +211,20 @@ class BridgeConfig:
     ledger_window: int = param(
         "Chunks the latency percentiles look back on; typical 1000", low=10, high=100000
     )
+
+    @property
+    def follows_tail(self) -> tuple[float, ...]:
+        """Which joints go on by themselves while ticks are missing, 1 or 0 each, (14,).
+
+        A controller that got a trajectory follows its tail to rest; others stay where they are.
+        """
+        modes = [
+            self.output_mode[i // ARM_DOF]
+            if self.gripper_output == "in_arm" or i not in GRIPPER_INDEX
+            else self.gripper_output
+            for i in range(DOF)
+        ]
+        return tuple(float(mode == "joint_trajectory") for mode in modes)
 
     @staticmethod
     def contradictions(values: Mapping[str, Any]) -> list[str]:

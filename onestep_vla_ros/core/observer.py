@@ -18,8 +18,6 @@ from onestep_vla_ros.core.observation import CameraSpec, Observation, check_inst
 _EPS_S = 1e-6
 _IMAGES_KEPT = 8
 _STATES_KEPT = 200
-_AHEAD_S = 0.5
-"""A stamp this far ahead is waited for, the clock may lag; one farther ahead is wrong [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +154,11 @@ class Observer:
         return _Parts(state, pictures)
 
     def _forget_wrong_stamps(self, now_s: float) -> None:
-        """Drop what lies far in the future and remember whose pictures did.
+        """Drop what lies in the future and remember whose pictures did.
 
         One wrong stamp, or a clock that was set back, must not blind the policy until then.
         """
-        limit_s = now_s + _AHEAD_S
+        limit_s = now_s + self._config.future_tolerance_s
         for name, pictures in self._images.items():
             while pictures and pictures[-1][0] > limit_s:
                 pictures.pop()
@@ -185,12 +183,10 @@ class Observer:
         """Return the newest time [s] that every camera has reached, or why there is none."""
         newest: dict[str, float] = {}
         for name, kept in self._images.items():
-            limit_s = now_s + self._config.future_tolerance_s
-            stamps = [stamp for stamp, _ in kept if stamp <= limit_s]
-            if not stamps:
-                reason = "image_in_future" if kept or name in self._ahead else "image_missing"
+            if not kept:
+                reason = "image_in_future" if name in self._ahead else "image_missing"
                 return Refusal(reason, f"camera {name!r}: no image up to now")
-            newest[name] = stamps[-1]
+            newest[name] = kept[-1][0]
         oldest = min(newest, key=newest.__getitem__)
         age_s = now_s - newest[oldest]
         if age_s > self._config.image_timeout_s:

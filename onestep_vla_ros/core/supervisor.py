@@ -63,6 +63,8 @@ class Supervisor:
         self._is_disabling = False
         self.has_output = False
         """Are the arms enabled, so that a command goes out every period?"""
+        self.is_silent = False
+        """Enabled, at rest, and the arms not seen: whoever comes back is not to be moved."""
 
     @property
     def latched(self) -> str:
@@ -109,7 +111,10 @@ class Supervisor:
         stale = self._stale(facts)
         if self.has_output and facts.state_age_s > self._state_fault_s:
             self.fault(stale)
+        self.is_silent = self.has_output and bool(stale) and facts.is_at_rest
         if self._fault:
+            # the controllers hold what they have; arms that come back elsewhere stay there
+            self.has_output = self.has_output and not facts.is_at_rest
             return Mode.FAULT, f"{self._fault}; call bridge/reset"
         if self._stop:
             return Mode.STOP, f"{self._stop}; call bridge/reset"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ class JointStateWatch:
         self._high = np.array(config.position_high) + config.measured_overshoot
         self._step_rate = config.state_jump_factor * np.array(config.max_velocity)
         self._error_limit = np.array(config.tracking_error_limit)
+        kept = math.ceil(config.joint_state_timeout_s / config.control_period_s) + 3
+        self._commands: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=kept)
         self.forget()
 
     def forget(self) -> None:
@@ -94,12 +97,35 @@ class JointStateWatch:
             return Rejected(Reason.STATE_JUMP, f"{_JUMPS_TO_FAULT} joint states in a row jump")
         return Accepted()
 
-    def tracking_fault(self, commanded: NDArray[np.float64], now_s: float) -> str:
-        """Return what is wrong when the arms have been off their command too long, else ""."""
-        if self.q is None:
-            return ""
-        gap = np.abs(commanded - self.q)
-        if not (gap > self._error_limit).any():
+    def on_command(self, stamp_s: float, q: NDArray[np.float64]) -> None:
+        """Remember that q (14,) is commanded for `stamp_s` [s]."""
+        self._commands.append((stamp_s, q))
+
+    def forget_commands(self) -> None:
+        """Forget what was commanded: a run begins."""
+        self._commands.clear()
+        self._apart_since_s = None
+
+    def gap(self) -> NDArray[np.float64]:
+        """Return how far the newest state is from what was commanded for its stamp, (14,)."""
+        if self.q is None or not self._commands:
+            return np.zeros(DOF)
+        due = [q for stamp_s, q in self._commands if stamp_s <= self.stamp_s]
+        gap: NDArray[np.float64] = np.abs((due[-1] if due else self._commands[0][1]) - self.q)
+        return gap
+
+    def displacement(self) -> str:
+        """Return which joint is not where it was left, in words, "" when all are."""
+        gap = self.gap()
+        return self._apart(gap) if (gap > self._error_limit).any() else ""
+
+    def tracking_fault(self, now_s: float) -> str:
+        """Return what is wrong when the arms have been off their command too long, else "".
+
+        A stale state says nothing about the arms, so it starts the time anew.
+        """
+        gap = self.gap()
+        if not self.is_fresh(now_s) or not (gap > self._error_limit).any():
             self._apart_since_s = None
             return ""
         if self._apart_since_s is None:
@@ -107,8 +133,12 @@ class JointStateWatch:
         lasted = now_s - self._apart_since_s
         if lasted < self._config.tracking_error_timeout_s:
             return ""
-        j = int((gap / self._error_limit).argmax())
         return (
-            f"{self._config.joint_names[j]} is {gap[j]:.3f} off its command for {lasted:.2f} s, "
-            f"allowed {self._error_limit[j]:.3f} for {self._config.tracking_error_timeout_s} s"
+            f"{self._apart(gap)} for {lasted:.2f} s, allowed for "
+            f"{self._config.tracking_error_timeout_s} s"
         )
+
+    def _apart(self, gap: NDArray[np.float64]) -> str:
+        j = int((gap / self._error_limit).argmax())
+        name = self._config.joint_names[j]
+        return f"{name} is {gap[j]:.3f} off its command, allowed {self._error_limit[j]:.3f},"

@@ -78,7 +78,7 @@ def test_fault_beats_stop_beats_the_rest(enabled):
 def test_latches_hold_until_reset_at_rest(enabled, latch):
     getattr(enabled, latch)("why")
     for _ in range(3):
-        assert enabled.update(_facts())[0] in (Mode.STOP, Mode.FAULT)
+        assert enabled.update(_facts(rest=False))[0] in (Mode.STOP, Mode.FAULT)
     assert enabled.enable().reason is Reason.STOPPED
     assert enabled.reset(is_at_rest=False).reason is Reason.NOT_AT_REST
     assert enabled.update(_facts())[0] in (Mode.STOP, Mode.FAULT)

@@ -78,15 +78,48 @@ def test_longer_gaps_allow_larger_steps(watch, home):
 def test_tracking_error_has_to_last(watch, home):
     off = home.copy()
     off[2] += 0.11
-    assert watch.tracking_fault(off, 1.0) == ""
-    assert watch.tracking_fault(off, 1.09) == ""
-    assert watch.tracking_fault(home, 1.095) == ""
-    assert watch.tracking_fault(off, 2.0) == ""
-    assert "left_joint3 is 0.110 off its command" in watch.tracking_fault(off, 2.11)
+    faults = []
+    for k in range(40):
+        now = 1.01 + 0.01 * k
+        watch.on_command(now, home if k == 9 else off)
+        watch.take(home, None, now, now)
+        faults.append(watch.tracking_fault(now))
+    assert not any(faults[:20])  # nine periods, one at the command, ten more
+    assert all(faults[21:])
+    assert "left_joint3 is 0.110 off its command, allowed 0.100, for 0.11 s" in faults[21]
+
+
+def test_stale_states_say_nothing_of_the_tracking(watch, home):
+    off = home.copy()
+    off[2] += 0.11
+    watch.on_command(0.9, off)
+    watch.take(home, None, 1.01, 1.01)
+    assert not any(watch.tracking_fault(1.01 + 0.01 * k) for k in range(40))
+
+
+def test_a_state_is_compared_with_what_was_commanded_for_its_time(watch, home):
+    for k in range(10):
+        watch.on_command(1.0 + 0.01 * k, home + 0.02 * k)
+    watch.take(home + 0.08, None, 1.041, 1.09)
+    assert watch.gap() == pytest.approx(np.zeros(14), abs=1e-12)
+    watch.forget_commands()
+    watch.on_command(1.2, home)
+    assert watch.gap() == pytest.approx(np.full(14, 0.08))  # the first command, due later
+
+
+def test_displacement_names_the_joint_at_once(watch, home):
+    watch.on_command(0.9, home)
+    assert watch.displacement() == ""
+    moved = home.copy()
+    moved[8] += 0.2
+    watch.take(moved, None, 1.5, 1.5)
+    assert "right_joint2 is 0.200 off its command, allowed 0.100" in watch.displacement()
 
 
 def test_gripper_that_holds_something_is_no_tracking_error(watch, home):
     closed = home.copy()
     closed[[6, 13]] = 0.0
-    assert watch.tracking_fault(closed, 1.0) == ""
-    assert watch.tracking_fault(closed, 9.0) == ""
+    watch.on_command(0.9, closed)
+    for now in (1.01, 1.02, 9.0):
+        watch.take(home, None, now, now)
+        assert watch.tracking_fault(now) == ""
