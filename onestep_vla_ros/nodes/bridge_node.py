@@ -28,6 +28,7 @@ from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.graph_watch import POLL_S, GraphWatch
 from onestep_vla_ros.nodes.landing import come_to_rest
 from onestep_vla_ros.nodes.messages import (
+    joint_state_to_arrays,
     to_seconds,
     trajectory_to_chunk,
     trajectory_to_start_pose,
@@ -88,13 +89,11 @@ class BridgeCarrier:
         if self._is_timeless():
             return
         try:
-            q = self._units.positions_from_wire(message.name, message.position)
-            has_rates = len(message.velocity) > 0
-            qd = self._units.rates_from_wire(message.name, message.velocity) if has_rates else None
+            q, qd, taken_s = joint_state_to_arrays(message, self._units)
         except JointError as error:
             self._refuse("joint_states", error)
             return
-        stamp_s, now_s = self._clock.local_s(to_seconds(message.header.stamp)), self.now_s()
+        stamp_s, now_s = self._clock.local_s(taken_s), self.now_s()
         verdict = self.bridge.on_joint_state(q, qd, stamp_s, now_s)
         if isinstance(verdict, Accepted):
             self.status.joint_states.note(stamp_s, now_s)

@@ -16,13 +16,15 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import ChunkError, ObservationError
-from onestep_vla_ros.core.joints import JOINT_NAMES, reorder
+from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
 from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.core.wire_units import StateUnits
 
 MAX_POINTS = 512
 """A trajectory message longer than this is refused unread."""
 
 _NANO = 1_000_000_000
+_OURS = StateUnits(JOINT_NAMES, [1.0] * DOF, [0.0] * DOF)
 _CHANNEL_ORDER = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
 
 
@@ -105,15 +107,19 @@ def rgb_to_image(image: NDArray[np.uint8], stamp_s: float, frame: str) -> Image:
 
 
 def joint_state_to_arrays(
-    message: JointState,
+    message: JointState, units: StateUnits = _OURS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, float]:
     """Return q (14,), qd (14,) and the stamp [s], mapped by name; qd None when none was sent.
+
+    Args:
+        message: Joints in any order, others among them.
+        units: The robot's names and units.
 
     Raises:
         JointError: A joint is missing, doubled or not finite, or the lengths differ.
     """
-    q = reorder(message.name, message.position)
-    qd = reorder(message.name, message.velocity) if message.velocity else None
+    q = units.positions_from_wire(message.name, message.position)
+    qd = units.rates_from_wire(message.name, message.velocity) if message.velocity else None
     return q, qd, to_seconds(message.header.stamp)
 
 

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from functools import partial
-from pathlib import Path
 
 import rclpy
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -19,12 +16,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.config import PolicyNodeConfig
-from onestep_vla_ros.core.errors import ConfigError, JointError, ObservationError, OneStepError
+from onestep_vla_ros.core.errors import JointError, ObservationError, OneStepError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.core.observer import Observer
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.core.wire_units import StateUnits
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
+from onestep_vla_ros.nodes.loading import load_checked
 from onestep_vla_ros.nodes.messages import (
     chunk_to_trajectory,
     compressed_to_rgb,
@@ -39,11 +37,8 @@ from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
 from onestep_vla_ros.nodes.trace import InferenceTrace
 from onestep_vla_ros.nodes.trouble import TroubleTeller
 from onestep_vla_ros.nodes.worker import InferenceWorker
-from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
+from onestep_vla_ros.policy.policy import OneStepPolicy
 from onestep_vla_ros.report import percentiles_ms
-
-_CAMERA = re.compile(r"([A-Za-z]\w*):([1-9]\d{0,4})x([1-9]\d{0,4})")
-_STEPS: dict[int, int | str | None] = {-1: None, 0: "auto"}
 
 
 class PolicyNode(LifecycleNode):
@@ -76,10 +71,12 @@ class PolicyNode(LifecycleNode):
         try:
             if self._config is None:
                 self._config = read_parameters(self, PolicyNodeConfig)
-            self._policy = _load(self._config)
+            self._policy = load_checked(self._config)
         except OneStepError as error:
             self.failure = str(error)
             return TransitionCallbackReturn.FAILURE
+        config = self._config
+        self._units = StateUnits(config.wire_names, config.wire_scale, config.wire_offset)
         contract = self._policy.contract
         self._start_pose.publish(
             start_pose_to_trajectory(contract.start_q_low, contract.start_q_high)
@@ -189,7 +186,7 @@ class PolicyNode(LifecycleNode):
         if worker is None:
             return
         try:
-            q, qd, stamp_s = joint_state_to_arrays(message)
+            q, qd, stamp_s = joint_state_to_arrays(message, self._units)
         except JointError as error:
             worker.refuse("joint_states_unusable", str(error))
             return
@@ -231,38 +228,6 @@ class PolicyNode(LifecycleNode):
         if worker.failure:
             self.failure = worker.failure
             self.context.try_shutdown()
-
-
-def _load(config: PolicyNodeConfig) -> OneStepPolicy:
-    """Return the checkpoint's policy, checked against the robot and warm.
-
-    Raises:
-        CheckpointError: Missing, damaged, or made for another robot.
-        ConfigError: A camera of the parameters is not written name:widthxheight.
-    """
-    cameras = []
-    for text in config.cameras:
-        match = _CAMERA.fullmatch(text)
-        if match is None:
-            raise ConfigError(
-                "parameter 'cameras' names a camera wrongly",
-                got=repr(text),
-                allowed="name:widthxheight, for example top:192x192",
-            )
-        cameras.append(CameraSpec(match[1], int(match[3]), int(match[2])))
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    folder = config.checkpoint or str(share_dir() / "resource" / "nano_place")
-    policy = load_policy(
-        Path(folder),
-        steps=_STEPS.get(config.steps, config.steps),
-        noise=None if config.noise == "checkpoint" else config.noise,
-        seed=config.seed,
-        device=config.device,
-    )
-    policy.contract.check(config.joint_names, cameras, config.waypoint_period_s)
-    policy.warm_up()
-    return policy
 
 
 def main(arguments: list[str] | None = None) -> int:

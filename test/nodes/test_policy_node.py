@@ -198,6 +198,31 @@ def test_checkpoint_of_another_robot_is_refused_naming_every_mismatch(make_node,
         assert words in policy.failure
 
 
+def test_joint_states_are_read_in_the_robots_own_names_and_units(make_node, tiny_checkpoint):
+    """The model must see what it was trained on: 0..1, not the metres of this gripper."""
+    own = [f"j{i}" for i in range(DOF)]
+    scale, offset = [1.0] * 6 + [-0.0475] + [2.0] * 7, [0.0] * 6 + [0.0475] + [0.5] * 7
+    policy = make_node(
+        "foreign",
+        "policy.yaml",
+        kind=make_policy,
+        checkpoint=str(tiny_checkpoint),
+        wire_names="[" + ", ".join(own) + "]",
+        wire_scale=str(scale),
+        wire_offset=str(offset),
+        waypoint_period_s="0.04",
+    )
+    policy.trigger_configure()
+    assert not policy.failure
+    message = arrays_to_joint_state(np.array(scale) * HOME + offset, np.array(scale), 5.0)
+    message.name = own
+    policy._on_joint_state(message)
+    ((stamp_s, q, qd),) = policy._worker.observer._states
+    assert stamp_s == 5.0
+    assert q == pytest.approx(HOME)
+    assert qd == pytest.approx(np.ones(DOF))
+
+
 def test_several_bad_parameters_are_refused_at_once(make_node):
     policy = make_node(
         "policy", "policy.yaml", kind=make_policy, image_timeout_s="-1.0", noise="loud", tempo="1"
