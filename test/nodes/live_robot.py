@@ -121,7 +121,9 @@ class LiveRobot:
         assert future.result().success, future.result().message
 
     def send_chunk(self, q):
-        self._chunks.publish(chunk_to_trajectory(Chunk(q, self.stamp_s(), 0.04)))
+        stamp_s = self.stamp_s()
+        self._chunks.publish(chunk_to_trajectory(Chunk(q, stamp_s, 0.04)))
+        return stamp_s
 
     def run(self, step=0.01):
         """Enable and follow chunks that move the first joint, until it is well under way."""

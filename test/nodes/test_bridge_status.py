@@ -44,6 +44,16 @@ def test_holding_after_a_chunk_says_how_old_the_newest_is(robot):
     assert float(robot.status["action_chunk_age_s"]) == pytest.approx(1.02, abs=0.02)
 
 
+def test_new_reason_within_a_mode_is_told_at_once(make_node, spin):
+    robot = TurnedRobot(make_node, spin, status_period_s="60.0", resume_chunks="3")
+    assert robot.enable().success
+    assert robot.ticks(2) is Mode.HOLD
+    said(robot, "HOLD", "no chunk yet")
+    robot.send_chunk(reach(0.01))
+    assert robot.ticks(3) is Mode.HOLD
+    said(robot, "HOLD", "1 of 3 good chunks")
+
+
 def test_refused_chunk_says_which_and_why(robot):
     assert robot.enable().success
     robot.ticks(2)

@@ -12,7 +12,12 @@ pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed
 pytestmark = pytest.mark.ros
 
 
+from conftest import HOME  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
+
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
+from onestep_vla_ros.nodes.qos import EVERY  # noqa: E402
+from onestep_vla_ros.nodes.trace import InferenceTrace  # noqa: E402
 
 
 def stamps_ns(robot):
@@ -64,6 +69,19 @@ def test_chunk_is_run_on_its_own_clock(live):
     assert robot.trace.chunk_stamp_s >= since_s
     # its 0.64 s are cut by max_plan_age_s, 0.6 s
     assert robot.heard[-1][1].points[0].positions[0] == pytest.approx(0.15, abs=0.02)
+
+
+def test_policys_times_are_matched_with_its_chunks_on_the_steady_clock(live):
+    robot = live(status_period_s=0.1)
+    trace = robot.node.create_publisher(Float64MultiArray, "policy/trace", EVERY)
+    robot.live(trace.get_subscription_count, "discovery")
+    robot.enable()
+    robot.live(lambda: robot.heard, "the first command")
+    captured_s = robot.send_chunk(np.tile(HOME, (16, 1)))
+    trace.publish(InferenceTrace(captured_s, *[captured_s] * 3).to_message())
+    key = "inferred_to_received_p50_ms"
+    robot.live(lambda: robot.status.get(key, "nan") != "nan", "the match")
+    assert 0.0 < float(robot.status[key]) < 200.0
 
 
 def test_lost_joint_states_stop_the_arms_by_the_steady_clock(live):
