@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,18 +69,39 @@ class Command:
         Args:
             part: Which joints, for example one arm's; K is at most 3 of each, plus one.
         """
-        if self.stop is None:
-            return None
-        times = _merged(self.stop.switches_s[:, part])
-        q, qd, qdd = self.stop.part(part).sample(times[:, None])
-        qd[-1] = qdd[-1] = 0.0
-        return Tail(times, q, qd, qdd)
+        tails = self.tails((part,))
+        return tails[0] if tails else None
+
+    def tails(self, parts: Sequence[slice]) -> list[Tail]:
+        """Return the way to rest of the joints in each of `parts`; none without output.
+
+        Args:
+            parts: Which joints; no joint in two of them. Each part has knots of its own.
+        """
+        if self.stop is None or self.q is None:
+            return []
+        switches = self.stop.switches_s
+        knots = [_merged(switches[:, part]) for part in parts]
+        times = np.zeros((max(map(len, knots), default=0), len(self.q)))
+        for part, own in zip(parts, knots, strict=True):
+            times[: len(own), part], times[len(own) :, part] = own[:, None], own[-1]
+        states = self.stop.sample(times)  # one call for all: its cost is per call, not per knot
+        tails = []
+        for part, own in zip(parts, knots, strict=True):
+            q, qd, qdd = states[:, : len(own), part]
+            qd[-1] = qdd[-1] = 0.0
+            tails.append(Tail(own, q, qd, qdd))
+        return tails
 
 
 def _merged(switches_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 0 and the switching times in whole ns, rising, the first 0, (K,)."""
-    times = np.unique(np.round(np.append(switches_s, 0.0), 9))
-    is_apart = np.append(True, np.diff(times) > _APART_S)
+    times = np.zeros(switches_s.size + 1)
+    times[1:] = switches_s.ravel()
+    np.round(times, 9, out=times)
+    times.sort()
+    is_apart = np.ones(len(times), np.bool_)
+    np.greater(times[1:] - times[:-1], _APART_S, out=is_apart[1:])
     kept: NDArray[np.float64] = times[is_apart]
     if not is_apart[-1] and len(kept) > 1:
         kept[-1] = times[-1]  # rest is not reached sooner

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,13 +50,6 @@ class Stop:
     def switches_s(self) -> NDArray[np.float64]:
         """Times at which the jerk switches, the last one rest, (3, ..., J) [s]."""
         return np.stack([self._t1, self._t1 + self._t2, self._t1 + self._t2 + self._t3])
-
-    def part(self, joints: slice) -> Stop:
-        """Return the same stop of some of the joints."""
-        part = copy.copy(self)
-        for name in ("_sign", "_mirrored", "_jerk", "_t1", "_t2", "_t3", "_to_spend"):
-            setattr(part, name, getattr(self, name)[..., joints])
-        return part
 
     @property
     def peak_velocity(self) -> NDArray[np.float64]:

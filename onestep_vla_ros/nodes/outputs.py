@@ -8,12 +8,13 @@ from typing import Protocol
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
-from onestep_vla_ros.core.command import Command
+from onestep_vla_ros.core.command import Command, Tail
 from onestep_vla_ros.core.joints import ARMS, DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.wire_units import WireUnits
 from onestep_vla_ros.nodes.qos import RELIABLE
@@ -33,9 +34,6 @@ class Output(Protocol):
     """
 
     topic: str
-
-    def send(self, command: Command, stamp: Time) -> None:
-        """Publish this topic's joints of a command that has output, due at `stamp`."""
 
 
 class Outputs:
@@ -57,25 +55,38 @@ class Outputs:
         modes = dict(zip(ARMS, config.output_mode, strict=True))
         modes |= {f"{arm}_gripper": config.gripper_output for arm in ARMS}
         self.by_name: dict[str, Output] = {}
+        self._trajectories: list[TrajectoryOutput] = []
+        self._set_points: list[PointOutput | PositionOutput] = []
         for name, mode in modes.items():
             if not units.orders[name]:
                 continue
             controller = name if name.endswith("_gripper") else f"{name}_arm"
             topic = f"{controller}_controller"
             if mode == "joint_trajectory":
-                self.by_name[name] = TrajectoryOutput(node, topic, name, units)
-            elif mode == "joint_trajectory_point":
-                period_s = config.control_period_s
-                self.by_name[name] = PointOutput(node, topic, name, units, period_s)
-            else:
-                self.by_name[name] = PositionOutput(node, topic, name, units)
+                trajectory = TrajectoryOutput(node, topic, name, units)
+                self.by_name[name] = trajectory
+                self._trajectories.append(trajectory)
+                continue
+            output = (
+                PointOutput(node, topic, name, units, config.control_period_s)
+                if mode == "joint_trajectory_point"
+                else PositionOutput(node, topic, name, units)
+            )
+            self.by_name[name] = output
+            self._set_points.append(output)
+        self._parts = [trajectory.part for trajectory in self._trajectories]
 
     def send(self, command: Command, stamp: Time) -> None:
-        """Publish a command's part on every topic; nothing when it has no output."""
+        """Publish a command's part on every topic, due at `stamp`; nothing without output."""
         if command.q is None:
             return
-        for output in self.by_name.values():
-            output.send(command, stamp)
+        if self._trajectories:
+            for trajectory, tail in zip(
+                self._trajectories, command.tails(self._parts), strict=True
+            ):
+                trajectory.send(tail, stamp)
+        for output in self._set_points:
+            output.send(command.q, stamp)
 
 
 class TrajectoryOutput:
@@ -83,26 +94,27 @@ class TrajectoryOutput:
 
     The stamp is the set point's time, never in the controller's past; until then it follows
     the message before. Knots lie where the jerk switches, so its quintics keep the limits.
+
+    Attributes:
+        topic: Its relative name.
+        part: Its joints in the 14-D vector.
     """
 
     def __init__(self, node: Node, controller: str, name: str, units: WireUnits) -> None:
         self._name, self._units = name, units
         order = units.orders[name]
-        self._part = slice(min(order), max(order) + 1)
+        self.part = slice(min(order), max(order) + 1)
         self.topic = f"{controller}/joint_trajectory"
         self._publisher = node.create_publisher(JointTrajectory, self.topic, RELIABLE)
         most = 3 * len(order) + 1
         self._templates = [TrajectoryTemplate(units.names[name], k) for k in range(2, most + 2)]
 
-    def send(self, command: Command, stamp: Time) -> None:
+    def send(self, tail: Tail, stamp: Time) -> None:
         """Publish the tail of this topic's joints."""
-        tail = command.tail(self._part)
-        if tail is None:
-            return
         knots = len(tail.times_s)
         full = np.zeros((3, knots + 1, DOF))  # the last knot twice: there the arm rests
         for i, values in enumerate((tail.q, tail.qd, tail.qdd)):
-            full[i, :knots, self._part], full[i, knots, self._part] = values, values[-1]
+            full[i, :knots, self.part], full[i, knots, self.part] = values, values[-1]
         states = self._units.rates_to_wire(self._name, full)
         states[0] = self._units.to_wire(self._name, full[0])
         times_ns = np.empty(knots + 1, np.int64)
@@ -130,11 +142,9 @@ class PointOutput:
         self._row = np.frombuffer(point.positions, np.float64)
         self._message = JointTrajectory(joint_names=units.names[name], points=[point])
 
-    def send(self, command: Command, stamp: Time) -> None:
-        """Publish the set point of this topic's joints."""
-        if command.q is None:
-            return
-        self._row[:] = self._units.to_wire(self._name, command.q)
+    def send(self, q: NDArray[np.float64], stamp: Time) -> None:
+        """Publish the set point q (14,), this topic's joints of it."""
+        self._row[:] = self._units.to_wire(self._name, q)
         ns = max(stamp.sec * _NANO + stamp.nanosec - self._period_ns, 0)
         self._message.header.stamp = Time(sec=ns // _NANO, nanosec=ns % _NANO)
         self._publisher.publish(self._message)
@@ -151,11 +161,9 @@ class PositionOutput:
         # the message's own array, which is written in place: its setter may have copied
         self._row = np.frombuffer(self._message.data, np.float64)
 
-    def send(self, command: Command, stamp: Time) -> None:
-        """Publish the set point of this topic's joints; `stamp` has no place in it."""
-        if command.q is None:
-            return
-        self._row[:] = self._units.to_wire(self._name, command.q)
+    def send(self, q: NDArray[np.float64], stamp: Time) -> None:
+        """Publish the set point q (14,), this topic's joints; `stamp` has no place in it."""
+        self._row[:] = self._units.to_wire(self._name, q)
         self._publisher.publish(self._message)
 
 

@@ -20,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.leash import die_with_parent
 from onestep_vla_ros.nodes.messages import arrays_to_joint_state, chunk_to_trajectory, to_stamp
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import read_status
@@ -40,7 +41,13 @@ def start_bridge(*files, **parameters):
         words += ["-p", f"{key}:={value}"]
     # as users run it: without the field checks that our tests run with
     environment = {k: v for k, v in os.environ.items() if k != "ROS_PYTHON_CHECK_FIELDS"}
-    return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent(),
+    )
 
 
 class LiveRobot:

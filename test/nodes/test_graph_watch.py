@@ -17,6 +17,7 @@ from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 from turned_robot import TurnedRobot  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
+from onestep_vla_ros.leash import die_with_parent  # noqa: E402
 
 BOUND_S = 1.0
 TOPICS = ("action_chunk", "left_arm_controller/joint_trajectory")
@@ -95,7 +96,7 @@ def test_killed_publisher_is_out_of_the_graph_within_three_seconds(robot):
     robot.node.destroy_publisher(robot.chunks)
     count = robot.bridge.count_publishers
     robot.spin(lambda: count("/action_chunk") == 0, what="our own publisher's end")
-    child = subprocess.Popen([sys.executable, "-c", LONELY])
+    child = subprocess.Popen([sys.executable, "-c", LONELY], preexec_fn=die_with_parent())
     try:
         robot.spin(lambda: count("/action_chunk") == 1, what="the child's publisher")
         child.kill()
