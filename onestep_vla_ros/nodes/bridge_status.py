@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 
@@ -134,6 +135,7 @@ class BridgeStatus:
             **self.tick_cpu.figures("tick_cpu"),
             "tick_count": self.tick_times.count,
             "process_cpu_s": time.process_time(),
+            "frozen_objects": gc.get_freeze_count(),
             "steady_s": time.monotonic(),
         }
         level = WARN if self.standstill_s() else _LEVELS.get(self.mode, WARN)

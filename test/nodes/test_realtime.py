@@ -130,6 +130,19 @@ def test_what_lives_after_the_build_is_never_collected_again():
         gc.unfreeze()
 
 
+def test_bridge_process_claims_what_its_parameters_ask_for(live):
+    priority = 20 if may_use_fifo() else 0
+    robot = live(cpu_affinity=f'"{CORES[0]}"', fifo_priority=priority, status_period_s=0.1)
+    pid = robot.process.pid
+    tasks = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    assert {tuple(os.sched_getaffinity(task)) for task in tasks} == {(CORES[0],)}
+    if priority:
+        assert os.sched_getscheduler(pid) == os.SCHED_FIFO
+        assert os.sched_getparam(pid).sched_priority == priority
+    robot.live(lambda: robot.status, "the status")
+    assert int(robot.status["frozen_objects"]) > 10_000
+
+
 def test_bridge_refuses_cores_it_does_not_have_before_anything_moves():
     process = start_bridge(cpu_affinity='"9999"', use_sim_time="true")
     said = process.communicate(timeout=60)[1]
