@@ -148,7 +148,7 @@ def expect_reset(tally: Tally, scene: Scene) -> None:
 
 def _some(sweep: Sweep) -> list[Case]:
     """Return fewer cases for what is compared bit by bit."""
-    return list(sweep.cases())[:: max(sweep.phases // 2, 1)]
+    return list(sweep.cases())[:: max(sweep.cases_a_row // 2, 1)]
 
 
 def _last_good_s(scene: Scene) -> float:

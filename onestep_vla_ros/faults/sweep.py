@@ -43,29 +43,25 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Which cases every row runs.
+    """Which cases every row runs: moments of the replan period, each with a seed of its own.
 
     Attributes:
-        phases: Moments of the replan period at which the fault begins.
-        seeds: How often each, with another seed.
-        seed: The first of them.
+        cases_a_row: How many; the fault begins at so many phases of the replan period.
+        seed: Of the first case; the next take the next.
         long_s: Length of the one long run (row 7) [s].
-        make: What makes the driver of a setup; the bridge unless alternatives are compared.
+        make: What makes the driver of a setup; the bridge unless a test breaks it.
     """
 
-    phases: int = 10
-    seeds: int = 2
+    cases_a_row: int = 10
     seed: int = 0
     long_s: float = 60.0
     make: Callable[[Setup], Driver] = field(default=_BRIDGE)
 
     def cases(self) -> Iterator[Case]:
-        """Yield every phase of every seed; seeds also shift the phase within a tick."""
-        for s in range(self.seeds):
-            for phase in range(self.phases):
-                shift_s = (phase + (s + 0.37 * phase) / self.seeds % 1.0) * _REPLAN_S / self.phases
-                fault_s = round(START_S + _RUNNING_S + shift_s, 6)
-                yield Case(s * self.phases + phase, self.seed + s, fault_s)
+        """Yield the cases; their phases within a control period differ, too."""
+        for n in range(self.cases_a_row):
+            phase_s = (n + 0.37 * n % 1.0) / self.cases_a_row * _REPLAN_S
+            yield Case(n, self.seed + n, round(START_S + _RUNNING_S + phase_s, 6))
 
     def start(self, case: Case, **changes: object) -> Scene:
         """Return a scene whose arms have been enabled and run up to the fault."""
