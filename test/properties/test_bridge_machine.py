@@ -33,8 +33,6 @@ class BridgeMachine(RuleBasedStateMachine):
         resume=st.sampled_from([1, 3]),
     )
     def begin(self, handover, output, gripper, start_check, period, resume):
-        if gripper != "in_arm" and MODES[0] in (*output, gripper):  # known bug 5
-            gripper = "in_arm"
         self.rig = TwinRig(
             make_config(
                 handover=handover,
@@ -169,11 +167,11 @@ class BridgeMachine(RuleBasedStateMachine):
     def reset(self):
         self.rig.both("reset", self.rig.now)
 
-    @rule(seed=SEEDS, chunks=st.integers(1, 6))
-    def recover(self, seed, chunks):
-        """The operator gets going again, and so does the policy."""
+    @rule(seed=SEEDS, chunks=st.integers(1, 6), width=st.sampled_from([5.0, 5.0, 0.01]))
+    def recover(self, seed, chunks, width=5.0):
+        """The operator gets going again, and so does the policy, here or from its start."""
         self.clear_obstacles()
-        self.rig.both("on_start_pose", HOME - 5.0, HOME + 5.0)
+        self.rig.both("on_start_pose", HOME - width, HOME + width)
         self.rig.recover()
         self.flow(seed, chunks, 0.05)
 
@@ -185,6 +183,10 @@ class BridgeMachine(RuleBasedStateMachine):
     def clear_obstacles(self):
         for name in ("chunk", "controller"):
             self.rig.both("set_obstacle", name, "", self.rig.now)
+
+    @rule(words=st.sampled_from(["", "", "left_wrist: no picture"]))
+    def policy_trouble(self, words):
+        self.rig.both("on_policy_trouble", words, self.rig.now)
 
     @rule(seed=SEEDS, width=st.sampled_from([-0.1, 0.01, 0.3, np.nan]))
     def start_pose(self, seed, width):

@@ -94,13 +94,14 @@ class TwinRig:
 
     def jump_clock(self, by_s: float) -> None:
         """Set the clock; backwards while enabled must be a fault."""
-        had_output = self.bridge.has_output
+        had_output, is_moving = self.bridge.has_output, not self.bridge.is_at_rest
         self.now += by_s
         if by_s < 0.0:
             self.wire.on_clock_jump()
         self._tick_once()
         if by_s < 0.0 and had_output:
             assert self.last.mode is Mode.FAULT
+            assert self.last.q is not None or not is_moving, "a clock jump disarmed"
 
     def _tick_once(self) -> None:
         commands = [bridge.tick(self.now) for bridge in self.bridges]
