@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable
@@ -56,12 +57,14 @@ def claim(cores: set[int], fifo_priority: int, warn: Callable[[str], None]) -> N
     threads = [int(task.name) for task in _TASKS.iterdir()] if _TASKS.is_dir() else [0]
     try:
         for thread in threads if cores else ():
-            os.sched_setaffinity(thread, cores)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(thread, cores)
     except OSError as error:
         warn(f"cpu_affinity {sorted(cores)} is not possible ({error}); running on all cores")
     try:
         for thread in threads if fifo_priority else ():
-            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(fifo_priority))
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(fifo_priority))
     except OSError as error:
         warn(
             f"fifo_priority {fifo_priority} is not permitted ({error}); running without, "

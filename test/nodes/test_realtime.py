@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -51,7 +52,8 @@ def own_cores():
     """Give every thread its cores back at the end."""
     yield
     for task in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(task.name), CORES)
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), CORES)
 
 
 @pytest.mark.parametrize("text", ["", " ", f"{CORES[0]}", ", ".join(map(str, CORES))])
