@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,11 +120,14 @@ def test_gain_is_capped_for_short_periods():
         assert governor.state[2, 0] == pytest.approx(gain * gain / 3.0 * e, rel=1e-9)
 
 
-def test_reference_a_little_outside_is_served_at_the_limit_without_notice():
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_reference_a_little_outside_is_served_at_the_limit_without_notice(side):
     one = np.ones(1)
-    governor = Governor(Limits(-one, one, 2 * one, 10 * one, 500 * one), 0.01)
-    governor.reset(one)  # exactly on the limit, at rest
-    assert governor.step(np.stack([1.001 * one, 0 * one, 0 * one])) is False
-    assert governor.step(np.stack([1.0011 * one, 0 * one, 0 * one])) is True
-    assert governor.is_at_rest
-    assert math.isclose(governor.state[0, 0], 1.0)
+    low, high = (-2.0, 0.0) if side > 0.0 else (0.0, 2.0)
+    governor = Governor(Limits(low * one, high * one, 2 * one, 10 * one, 500 * one), 0.01)
+    governor.reset(0.0 * one)  # exactly on the limit, at rest
+    for outside, is_noticed in ((0.0, False), (0.001, False), (0.0011, True)):
+        reference = np.stack([side * outside * one, 0 * one, 0 * one])
+        assert governor.step(reference) is is_noticed
+        assert governor.is_at_rest
+        assert governor.state[0, 0] == 0.0
