@@ -67,11 +67,21 @@ def _sane(rig: Rig, i: int) -> None:
     rig.must_run(at_s, f"joint_states {kind}")
 
 
+def _first_state_s(rig: Rig, since_s: float) -> float:
+    """Return when the first joint state since `since_s` was sent [s]."""
+
+    def sent() -> list[float]:
+        return [s.sent_s for s in rig.link.states if s.sent_s >= since_s]
+
+    rig.link.wait(sent, 2.0, "joint state after the fault")
+    return sent()[0]
+
+
 def _spoilt(rig: Rig, i: int) -> float:
     rig.to_run()
     at_s = rig.link.set("stand_in_robot", joint_fault=_SPOILT[i % len(_SPOILT)])
     rig.first_tick(at_s, lambda t: t.mode is Mode.FAULT, 2.0, "FAULT")
-    first_s = min(s.sent_s for s in rig.link.states if s.sent_s >= at_s)
+    first_s = _first_state_s(rig, at_s)
     return rig.brake_s(first_s, Mode.FAULT)
 
 
@@ -86,7 +96,7 @@ def _jump(rig: Rig, i: int) -> float:
     rig.to_run()
     at_s = rig.link.set("stand_in_robot", joint_fault="jump")
     rig.first_tick(at_s, lambda t: t.mode is Mode.FAULT, 2.0, "FAULT")
-    first_s = min(s.sent_s for s in rig.link.states if s.sent_s >= at_s)
+    first_s = _first_state_s(rig, at_s)
     return rig.brake_s(first_s, Mode.FAULT)
 
 
