@@ -45,3 +45,25 @@ def test_late_chunks_are_also_refused_ones():
 
 def test_empty_window_has_no_figures():
     assert math.isnan(Ledger(10).summary().capture_to_command.p99_ms)
+
+
+def test_inference_and_the_ways_to_and_from_it():
+    ledger = Ledger(10)
+    ledger.on_inference(1.0, observed_s=1.03, started_s=1.04, ended_s=1.09)
+    ledger.on_spliced(1.0000004, 1.1)  # stamps come rounded differently on their two ways
+    ledger.on_spliced(2.0, 2.2)  # here the chunk is seen before the policy says when it was
+    ledger.on_inference(2.0, observed_s=2.03, started_s=2.04, ended_s=2.19)
+    ledger.on_inference(3.0, observed_s=3.03, started_s=3.04, ended_s=3.09)  # never spliced
+    summary = ledger.summary()
+    assert summary.capture_to_observed.p50_ms == pytest.approx(30.0)
+    assert summary.inference.count == 3
+    assert summary.inference.p50_ms == pytest.approx(50.0)
+    assert summary.inferred_to_received.count == 2
+    assert summary.inferred_to_received.p50_ms == pytest.approx(10.0)
+
+
+def test_what_never_meets_its_other_half_is_forgotten():
+    ledger = Ledger(10)
+    for k in range(5000):
+        ledger.on_inference(float(k), k + 0.03, k + 0.04, k + 0.09)
+    assert len(ledger._inferred_s) < 200
