@@ -20,6 +20,7 @@ from onestep_vla_ros.core.errors import JointError, ObservationError, OneStepErr
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.core.observer import Observer
 from onestep_vla_ros.core.wire_units import StateUnits
+from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.loading import load_checked
@@ -44,6 +45,8 @@ from onestep_vla_ros.report import percentiles_ms
 class PolicyNode(LifecycleNode):
     """Configure loads and warms up, activate starts to infer, deactivate stops.
 
+    Time: ages are judged on the clock that deadlines run on, the steady one on a robot; stamps
+    are translated when they come in and when they go out.
     Thread: callbacks run in the executor's thread and only feed the observer; inference and
     the publishing of chunks run on the worker's thread.
 
@@ -55,6 +58,7 @@ class PolicyNode(LifecycleNode):
         super().__init__(name, cli_args=cli_args)
         self.failure = ""
         self._log = self.get_logger()  # type: ignore[no-untyped-call]
+        self._time = NodeClock(self)
         self._config: PolicyNodeConfig | None = None
         self._policy: OneStepPolicy | None = None
         self._worker: InferenceWorker | None = None
@@ -142,7 +146,7 @@ class PolicyNode(LifecycleNode):
         return InferenceWorker(
             Observer(policy.contract.cameras, config),
             policy.infer,
-            self._now_s,
+            self._time.now_s,
             self._publish_chunk,
             lambda line: self._log.warning(line, throttle_duration_sec=1.0),
             config.fault_inferences,
@@ -153,10 +157,7 @@ class PolicyNode(LifecycleNode):
         if worker is None:
             return "no checkpoint is loaded"
         with worker.arrived:
-            return worker.observer.trouble(self._now_s())
-
-    def _now_s(self) -> float:
-        return float(self.get_clock().now().nanoseconds) / 1e9
+            return worker.observer.trouble(self._time.now_s())
 
     def _forget(self) -> None:
         self.close()
@@ -177,8 +178,9 @@ class PolicyNode(LifecycleNode):
             worker.refuse(f"image_unusable.{camera.name}", str(error))
             return
         with worker.arrived:
-            worker.image_s = self._now_s()
-            worker.observer.on_image(camera.name, image, to_seconds(message.header.stamp))
+            worker.image_s = self._time.now_s()
+            stamp_s = self._time.local_s(to_seconds(message.header.stamp))
+            worker.observer.on_image(camera.name, image, stamp_s)
             worker.arrived.notify_all()
 
     def _on_joint_state(self, message: JointState) -> None:
@@ -194,7 +196,7 @@ class PolicyNode(LifecycleNode):
             worker.refuse("joint_states_unusable", "joint_states carry no velocity")
             return
         with worker.arrived:
-            worker.observer.on_joint_state(q, qd, stamp_s)
+            worker.observer.on_joint_state(q, qd, self._time.local_s(stamp_s))
             worker.arrived.notify_all()
 
     def _on_instruction(self, message: String) -> None:
@@ -209,8 +211,10 @@ class PolicyNode(LifecycleNode):
 
     def _publish_chunk(self, chunk: Chunk, trace: InferenceTrace) -> None:
         if rclpy.ok():
-            self._chunks.publish(chunk_to_trajectory(chunk))
-            self._trace.publish(trace.to_message())
+            message = chunk_to_trajectory(chunk)
+            message.header.stamp = self._time.stamp(chunk.stamp_s)
+            self._chunks.publish(message)
+            self._trace.publish(trace.shifted(self._time.wire_s(0.0)).to_message())
 
     def _publish_diagnostics(self) -> None:
         worker = self._worker

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
@@ -54,7 +54,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class InferenceTrace:
-    """When the policy did what for one chunk, on the clock of the stamps (`policy/trace`).
+    """When the policy did what for one chunk; in `policy/trace` on the clock of the stamps.
 
     Attributes:
         stamp_s: Capture time of the observation, the chunk's identity [s].
@@ -70,8 +70,11 @@ class InferenceTrace:
 
     def to_message(self) -> Float64MultiArray:
         """Return the message."""
-        numbers = (self.stamp_s, self.observed_s, self.started_s, self.ended_s)
-        return _message(_INFERENCE_LABEL, numbers)
+        return _message(_INFERENCE_LABEL, astuple(self))
+
+    def shifted(self, offset_s: float) -> InferenceTrace:
+        """Return the same times on a clock that is `offset_s` ahead."""
+        return InferenceTrace(*(number + offset_s for number in astuple(self)))
 
     @staticmethod
     def from_message(message: Float64MultiArray) -> InferenceTrace | None:
@@ -81,7 +84,7 @@ class InferenceTrace:
         return InferenceTrace(*message.data)
 
 
-def _message(label: str, numbers: tuple[float, float, float, float]) -> Float64MultiArray:
+def _message(label: str, numbers: tuple[float, ...]) -> Float64MultiArray:
     message = Float64MultiArray(data=numbers)
     message.layout.dim = _DIMENSIONS[label]
     return message

@@ -25,14 +25,14 @@ class InferenceWorker:
     Args:
         observer: What has arrived; touched under `arrived` only.
         infer: Observation to Chunk; may raise, which is counted.
-        now_s: The clock of the stamps [s].
+        now_s: The clock that deadlines run on [s]; the observer's stamps are on it too.
         on_chunk: Called with each chunk and when what happened, on the worker's thread.
         on_trouble: Called with a line to log, on the worker's thread.
         fault_inferences: Failures in a row after which the worker gives up.
 
     Attributes:
         arrived: Hold it to feed the observer; notify it afterwards.
-        image_s: When the newest picture came, on the clock of the stamps [s]; set by the feeder.
+        image_s: When the newest picture came, by `now_s` [s]; set by the feeder.
         failure: Why the worker gave up, empty while it works.
         refused: Reason to count; each spell of a reason counts once.
         latencies_s: Wall time of the last inferences [s].

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -134,6 +135,26 @@ def test_each_chunk_comes_with_when_it_was_observed_and_inferred(robot):
         assert trace.ended_s <= robot.now_s()
 
 
+@pytest.mark.parametrize("jump_s", [-10.0, 10.0])
+def test_jump_of_the_wall_clock_does_not_blind_the_policy(robot, monkeypatch, jump_s):
+    """By the new wall clock every picture it holds is ten seconds off."""
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and robot.chunks, "a chunk")
+    observer, clock = robot.policy._worker.observer, robot.policy._time
+    real, since_s = time.time, time.time()
+    monkeypatch.setattr(time, "time", lambda: real() + jump_s)
+    monkeypatch.setattr(robot, "now_s", time.time)
+    assert observer.trouble(clock.now_s()) == ""
+    robot._sent_s = 0.0
+    robot.until(
+        lambda: robot.send() and abs(to_seconds(robot.chunks[-1].header.stamp) - since_s) > 5.0,
+        "a chunk by the new clock",
+    )
+    assert clock.jumps == 1
+    assert observer.trouble(clock.now_s()) == ""
+
+
 def test_range_of_start_poses_waits_for_whoever_comes_late(robot):
     robot.policy.trigger_configure()
     heard = []
@@ -218,7 +239,7 @@ def test_joint_states_are_read_in_the_robots_own_names_and_units(make_node, tiny
     message.name = own
     policy._on_joint_state(message)
     ((stamp_s, q, qd),) = policy._worker.observer._states
-    assert stamp_s == 5.0
+    assert stamp_s == policy._time.local_s(5.0)
     assert q == pytest.approx(HOME)
     assert qd == pytest.approx(np.ones(DOF))
 
