@@ -202,23 +202,34 @@ def test_joints_do_not_know_of_each_other(seed):
         assert (together.state == apart).all()
 
 
-def test_start_exactly_on_a_limit_never_leaves_it_by_a_rounding():
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_start_exactly_on_a_limit_never_leaves_it_by_a_rounding(side):
     """It did by 1.8e-15 rad: the stop that ends on the limit is worked out anew each period."""
     rng = np.random.default_rng(1)
     joints, period_s = 300, 0.02
+    near, far = rng.uniform(-9.0, 8.0, joints), np.full(joints, 9.0)
     limits = Limits(
-        low=rng.uniform(-9.0, 8.0, joints),
-        high=np.full(joints, 9.0),
+        low=near if side > 0.0 else -far,
+        high=far if side > 0.0 else -near,
         velocity=rng.uniform(1.0, 10.0, joints),
         acceleration=rng.uniform(10.0, 60.0, joints),
         jerk=rng.uniform(1.0, 20.0, joints),
     )
     governor = Governor(limits, period_s)
-    governor.reset(limits.low)
+    governor.reset(side * near)
     for tick in range(600):
         if tick % 40 == 0:
-            limit = np.where(rng.random(joints) < 0.5, limits.low, limits.high)
+            limit = np.where(rng.random(joints) < 0.5, near, far)
             past = np.where(rng.random(joints) < 0.5, 0.0, rng.choice([-1e-9, 1e-9, 1e-3], joints))
-        governor.step(np.stack([limit + past, 0 * limit, 0 * limit]))
+        governor.step(np.stack([side * (limit + past), 0 * limit, 0 * limit]))
         assert (governor.state[0] >= limits.low).all()
         assert (governor.state[0] <= limits.high).all()
+
+
+def test_state_is_not_for_others_to_change():
+    one = np.ones(2)
+    governor = Governor(Limits(-one, one, one, 10 * one, 500 * one), TC)
+    for advance in (governor.brake, lambda: governor.step(np.zeros((3, 2)))):
+        advance()
+        with pytest.raises(ValueError, match="read-only"):
+            governor.state[0, 0] = 1.0
