@@ -38,12 +38,14 @@ class Case:
         rate_hz: Control rate [Hz].
         is_loaded: With one busy process a core beside it.
         mode: What goes to both arms, a choice of `output_mode`.
+        fifo_priority: SCHED_FIFO priority of the bridge; 0 for the system's own scheduling.
     """
 
     name: str
     rate_hz: int
     is_loaded: bool
     mode: str = "joint_trajectory"
+    fifo_priority: int = 0
 
     @property
     def config(self) -> tuple[str, ...]:
@@ -58,6 +60,7 @@ CASES = (
     Case("100 Hz, all cores loaded", 100, is_loaded=True),
     Case("250 Hz, idle", 250, is_loaded=False),
     Case("250 Hz, all cores loaded", 250, is_loaded=True),
+    Case("250 Hz, loaded, SCHED_FIFO", 250, is_loaded=True, fifo_priority=50),
 )
 """The baseline is the same bridge that sends bare positions: no way to rest, no trajectory."""
 
@@ -109,6 +112,9 @@ def _measure(case: Case, seconds: float) -> dict[str, object]:
     for name, line in reversed(lines):
         if name == "driver" and line.startswith("{"):
             measured: dict[str, object] = json.loads(line)
+            measured["is_fifo"] = case.fifo_priority > 0 and not any(
+                "not permitted" in said for source, said in lines if source == "bridge"
+            )
             return measured
     raise BenchFailed("the driver printed no figures", got=lines[-5:])
 
@@ -117,7 +123,12 @@ def _bridge(case: Case) -> list[str]:
     words = [sys.executable, "-m", "onestep_vla_ros.nodes.bridge_node", "--ros-args"]
     for file in case.config:
         words += ["--params-file", str(share_dir() / "config" / file)]
-    for name, value in (("output_mode", f"[{case.mode}, {case.mode}]"), ("start_check", '"off"')):
+    parameters = {
+        "output_mode": f"[{case.mode}, {case.mode}]",
+        "start_check": '"off"',
+        "fifo_priority": case.fifo_priority,
+    }
+    for name, value in parameters.items():
         words += ["-p", f"{name}:={value}"]
     return words
 
@@ -135,6 +146,7 @@ def _row(case: Case, measured: dict[str, object]) -> dict[str, object]:
         "rate_hz": case.rate_hz,
         "mode": case.mode,
         "is_loaded": case.is_loaded,
+        "is_fifo": measured["is_fifo"],
         "ticks": ticks,
         **{name: last[name] for name in _TICK},
         "missed_ticks": grown("overruns"),
@@ -185,5 +197,7 @@ def _print(rows: Sequence[dict[str, object]]) -> None:
     for row in rows:
         cells = [_number(row, name) for name in (*columns, "capture_to_command_p99_ms", "ratio")]
         missed = "" if row["holds"] else "  missed its target"
+        if "FIFO" in str(row["name"]) and not row["is_fifo"]:
+            missed += "  SCHED_FIFO is not permitted here"
         print(f"{row['name']!s:26}" + "".join(f"{cell:9.3g}" for cell in cells) + missed)
     print("c-to-c: capture to command, p99 [ms]; ratio: tick p99 to the baseline's")

@@ -54,7 +54,7 @@ def test_row_says_whether_its_targets_were_met(changed, holds):
     first |= {"capture_to_command_p50_ms": "5.0", "capture_to_command_p99_ms": "9.0"}
     last = first | {"ticks": "15000", "steady_s": "60.0", "mode": "RUN"} | changed
     seen = dict.fromkeys(bench._SEEN, 0)
-    measured = {"first": first, "last": last, **seen}
+    measured = {"first": first, "last": last, "is_fifo": False, **seen}
     row = bench._row(bench.Case("250 Hz, idle", 250, is_loaded=False), measured)
     assert row["holds"] is holds
     if "overruns" in changed:
@@ -66,7 +66,8 @@ def test_loaded_row_is_judged_by_processor_time():
     first |= dict.fromkeys(bench._TICK, "0.5") | {"steady_s": "0.0"}
     first |= {"capture_to_command_p50_ms": "5.0", "capture_to_command_p99_ms": "9.0"}
     last = first | {"ticks": "100", "steady_s": "1.0", "tick_p99_ms": "7.0"}
-    measured = {"first": first, "last": last, **dict.fromkeys(bench._SEEN, 0)}
+    measured = {"first": first, "last": last, "is_fifo": False}
+    measured |= dict.fromkeys(bench._SEEN, 0)
     case = bench.Case("loaded", 100, is_loaded=True)
     assert bench._row(case, measured)["holds"] is True
     last["tick_cpu_p99_ms"] = "1.1"
