@@ -235,7 +235,7 @@ def _run() -> int:
     executor.add_node(node)
     try:
         carrier = BridgeCarrier(node)
-        freeze_garbage()
+        carrier.status.frozen_objects = freeze_garbage()
         spin(executor)
         come_to_rest(carrier, executor)
     finally:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 
@@ -58,6 +57,7 @@ class BridgeStatus:
         joint_states: What was heard of them.
         chunks: The same of action_chunk.
         tick_times: How long the ticks took since the arms were enabled, by the wall.
+        frozen_objects: How many objects the garbage collector never looks at.
         tick_cpu: The same by this thread's processor time: without what others took from it.
     """
 
@@ -69,6 +69,7 @@ class BridgeStatus:
         self.joint_states, self.chunks = Heard("joint_states"), Heard("action_chunk")
         self.tick_times, self.tick_cpu = TickTimes(), TickTimes()
         self._started_ns = (0, 0)
+        self.frozen_objects = 0
         self._clock_s = time.monotonic()
         self._said = ""
 
@@ -135,7 +136,7 @@ class BridgeStatus:
             **self.tick_cpu.figures("tick_cpu"),
             "tick_count": self.tick_times.count,
             "process_cpu_s": time.process_time(),
-            "frozen_objects": gc.get_freeze_count(),
+            "frozen_objects": self.frozen_objects,
             "steady_s": time.monotonic(),
         }
         level = WARN if self.standstill_s() else _LEVELS.get(self.mode, WARN)
