@@ -121,3 +121,30 @@ def test_states_gone_for_long_are_a_fault_only_past_the_deadline_and_only_while_
         f"{why}; call bridge/reset",
     )
     assert supervisor.latched == why
+
+
+def test_silent_only_when_enabled_at_rest_and_the_arms_not_seen(supervisor):
+    def look(age: float, rest: bool) -> bool:
+        supervisor.update(_facts(age, rest=rest))
+        return supervisor.is_silent
+
+    assert supervisor.is_silent is False
+    assert look(0.06, True) is False  # not enabled: there is nothing to be silent about
+    supervisor.enable()
+    assert look(0.05, True) is False
+    assert look(0.06, False) is False
+    assert look(0.06, True) is True
+    assert look(0.05, True) is False
+
+
+def test_fault_ends_the_output_at_rest_and_never_begins_one(supervisor):
+    supervisor.fault("why")
+    supervisor.update(_facts(rest=False))
+    assert supervisor.has_output is False
+    supervisor.reset(is_at_rest=True)
+    supervisor.enable()
+    supervisor.fault("why")
+    supervisor.update(_facts(rest=False))
+    assert supervisor.has_output is True
+    assert supervisor.update(_facts())[0] is Mode.FAULT
+    assert supervisor.has_output is False
