@@ -21,7 +21,7 @@ from onestep_vla_ros.faults.sweep import Case, Sweep, Tally, brake_s, first_tick
 from onestep_vla_ros.nodes.spoilt_messages import read_picture, spoilt_images
 from onestep_vla_ros.sim.faults import Delayed, Fault, Garbage, Misstamped, Off, Slow, Stuck
 
-_FAULT_S = 1.2
+_FAULT_S = 0.6
 _FRAME_S = 0.04
 _TC_S = shipped_setup().bridge.control_period_s
 
@@ -93,7 +93,7 @@ def row_4(sweep: Sweep) -> RowResult:
 
 def row_5(sweep: Sweep) -> RowResult:
     """A stamp in the future: that message is refused, the next good one is taken."""
-    tally = Tally(5, 0.0, sweep.make)
+    tally = Tally(5, None, sweep.make)
     streams = (*CAMERAS, "joint_states", "action_chunk")
     for case in sweep.cases():
         scene = sweep.start(case)
@@ -101,9 +101,9 @@ def row_5(sweep: Sweep) -> RowResult:
         ahead_s = (0.025, 0.5, 3600.0)[case.number % 3]
         scene.streams[stream].inject(Misstamped(ahead_s), case.fault_s, _until_one(stream, case))
         scene.run(case.fault_s + 1.0)
-        tally.time(0.0)
-        if stream == "joint_states":
-            _expect_future(tally, scene.state_verdicts, case)
+        verdicts = {"joint_states": scene.state_verdicts, "action_chunk": scene.verdicts}
+        if stream in verdicts:
+            _expect_future(tally, verdicts[stream], case)
         tally.expect(
             any(t > case.fault_s + 0.3 for t, _ in scene.policy.inferences),
             f"{stream} {ahead_s} s ahead: the policy infers no more",
@@ -114,7 +114,9 @@ def row_5(sweep: Sweep) -> RowResult:
         )
         _expect_honest(tally, scene, case)
         tally.close(scene)
-    return tally.result("25 ms, 0.5 s, 1 h ahead on images, joint states, chunks; runs on")
+    return tally.result(
+        "25 ms, 0.5 s, 1 h ahead, on images, joint states, chunks: that one refused; runs on"
+    )
 
 
 def _stale_bound_s() -> float:
@@ -146,7 +148,7 @@ def _close(scene: Scene, case: Case, tally: Tally, good_s: float | None) -> None
     """
     if good_s is not None:
         tally.time(brake_s(scene, good_s) - good_s)
-    if case.number < 4:
+    if case.number < 2:
         scene.run(_until(case) + 1.4)
         is_back = first_tick(scene, _until(case) + 1.38, Mode.RUN) < math.inf
         tally.expect(is_back, "does not run 1.4 s after the fault has ended")
@@ -167,6 +169,6 @@ def _expect_honest(tally: Tally, scene: Scene, case: Case) -> None:
 
 
 def _expect_future(tally: Tally, verdicts: list[tuple[float, object]], case: Case) -> None:
-    found = [v for t, v in verdicts if case.fault_s <= t < case.fault_s + 0.02]
-    is_refused = any(isinstance(v, Rejected) and v.reason is Reason.FUTURE for v in found)
-    tally.expect(is_refused, "a joint state of the future was not refused")
+    found = [v for t, v in verdicts if case.fault_s <= t < case.fault_s + 0.3]
+    refused = [v for v in found if isinstance(v, Rejected) and v.reason is Reason.FUTURE]
+    tally.expect(len(refused) == 1, f"{len(refused)} messages of the future refused, wanted 1")

@@ -151,8 +151,8 @@ def _twice(scene: Scene) -> None:
 def _older(scene: Scene) -> None:
     def old(item: Stamped) -> list[Stamped]:
         chunk: Chunk = item.value
-        late = Chunk(chunk.q + 0.1, chunk.stamp_s - 0.2, chunk.period_s)
-        return [Stamped(late, late.stamp_s)]
+        other = Chunk(chunk.q + 0.1, chunk.stamp_s, chunk.period_s)
+        return [Stamped(other, item.stamp_s - 0.2)]
 
     scene.streams["action_chunk"].inject(Extra(old, 0.05), scene.now_s)
 

@@ -89,8 +89,7 @@ class Scene:
             self._timeline,
             setup,
             tuple(self._specs.values()),
-            lambda: self.wall_s,
-            lambda chunk: self._send("action_chunk", chunk, self._on_chunk),
+            self._publish,
         )
         self._begin()
 
@@ -155,11 +154,10 @@ class Scene:
         self.driver, self.is_frozen = driver, False
 
     def send_chunk(self, chunk: Chunk) -> Verdict:
-        """Hand a chunk to the driver now, past the stream and its faults."""
-        local = Chunk(chunk.q, self._local_s(chunk.stamp_s), chunk.period_s)
-        verdict: Verdict = self.call("on_chunk", local, self.now_s)
+        """Hand a chunk, stamped on the driver's clock, to the driver now, past its stream."""
+        verdict: Verdict = self.call("on_chunk", chunk, self.now_s)
         self.verdicts.append((self.now_s, verdict))
-        self.chunk_stamps_s.append(local.stamp_s)
+        self.chunk_stamps_s.append(chunk.stamp_s)
         return verdict
 
     def tick(self) -> None:
@@ -187,7 +185,8 @@ class Scene:
     def _shoot(self, camera: str) -> None:
         self._pictures += 1
         picture = np.full((4, 4, 3), self._pictures % 251, dtype=np.uint8)
-        self._send(camera, picture, lambda item: self._on_image(camera, item))
+        item = Stamped(picture, self.wall_s)
+        self._send(camera, item, lambda item: self._on_image(camera, item))
 
     def _measure(self) -> None:
         q, qd, _ = self.wire.arms.state(self._timeline.true_s)
@@ -196,10 +195,16 @@ class Scene:
         q = np.clip(q, limits.position_low, limits.position_high)
         scale, offset = self._scale_offset
         reading = Reading(limits.joint_names, scale * q + offset, scale * qd)
-        self._send("joint_states", reading, self._on_reading)
+        self._send("joint_states", Stamped(reading, self.wall_s), self._on_reading)
 
-    def _send(self, stream: str, value: object, arrive: Callable[[Stamped], None]) -> None:
-        for delivery in self.streams[stream].pass_on(Stamped(value, self.wall_s), self.now_s):
+    def _publish(self, chunk: Chunk) -> None:
+        """Put the policy's chunk on its topic, its stamp on the wall clock."""
+        self._follow_wall()
+        wire = Stamped(chunk, self._offset.wire_s(chunk.stamp_s))
+        self._send("action_chunk", wire, self._on_chunk)
+
+    def _send(self, stream: str, item: Stamped, arrive: Callable[[Stamped], None]) -> None:
+        for delivery in self.streams[stream].pass_on(item, self.now_s):
             at_s = delivery.at_s + _TRANSPORT_S
             self._timeline.at(at_s, lambda item=delivery.item: arrive(item))
 
@@ -209,7 +214,7 @@ class Scene:
         except ObservationError as error:
             self.policy.refuse(f"image_unusable: {error}")
             return
-        self.policy.observer.on_image(camera, picture, item.stamp_s)
+        self.policy.observer.on_image(camera, picture, self._local_s(item.stamp_s))
         self.policy.look()
 
     def _on_reading(self, item: Stamped) -> None:
@@ -231,14 +236,15 @@ class Scene:
         if taken.is_accepted:
             scale, offset = self._scale_offset
             self.wire.check.on_measured(scale * q + offset)
-        self.policy.observer.on_joint_state(q, qd, item.stamp_s)
+        self.policy.observer.on_joint_state(q, qd, stamp_s)
         self.policy.look()
 
     def _on_chunk(self, item: Stamped) -> None:
         if self.is_frozen:
             self._waiting.append(lambda: self._on_chunk(item))
         else:
-            self.send_chunk(item.value)
+            chunk: Chunk = item.value
+            self.send_chunk(Chunk(chunk.q, self._local_s(item.stamp_s), chunk.period_s))
 
     def _local_s(self, stamp_s: float) -> float:
         self._follow_wall()

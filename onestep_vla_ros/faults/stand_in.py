@@ -18,13 +18,12 @@ _REPEAT_S = 0.5
 
 
 class StandInPolicy:
-    """Infers one observation at a time, as the policy node does, on the injected clock.
+    """Infers one observation at a time, as the policy node does, on the steady clock.
 
     Args:
         timeline: The clock.
         setup: What it does and how long that takes.
         cameras: What it sees.
-        wall_s: The clock of the stamps [s].
         publish: Called with each chunk.
 
     Attributes:
@@ -40,11 +39,10 @@ class StandInPolicy:
         timeline: Timeline,
         setup: Setup,
         cameras: tuple[CameraSpec, ...],
-        wall_s: Callable[[], float],
         publish: Callable[[Chunk], None],
     ) -> None:
         self._timeline, self._setup, self._cameras = timeline, setup, cameras
-        self._wall_s, self._publish = wall_s, publish
+        self._publish = publish
         self.latency_s = setup.latency_s
         self.change: Callable[[Chunk], Chunk] = lambda chunk: chunk
         self.inferences: list[tuple[float, Observation]] = []
@@ -69,7 +67,7 @@ class StandInPolicy:
         """See whether an observation is due."""
         if self.condition in ("dead", "hung") or self._is_busy:
             return
-        found = self.observer.observe(self._wall_s())
+        found = self.observer.observe(self._timeline.now_s)
         if isinstance(found, Refusal):
             self.refuse(found.reason)
         elif found is not None:
@@ -84,7 +82,7 @@ class StandInPolicy:
         """
         if self.condition in ("dead", "hung"):
             return None
-        words, now_s = self.observer.trouble(self._wall_s()), self._timeline.now_s
+        words, now_s = self.observer.trouble(self._timeline.now_s), self._timeline.now_s
         if bool(words) == bool(self._told) and 0.0 <= now_s - self._told_s < _REPEAT_S:
             return None
         self._told, self._told_s = words, now_s
