@@ -212,12 +212,16 @@ class _Soak:
         link.call("bridge/reset")
         link.wait(lambda: link.mode() is Mode.IDLE, 2.0, "IDLE")
         link.call("sim/reset", timeout_s=_RESET_S)
+        self._take_report()
         link.listen(0.3)
+        if self._take_report()["states"] == 0:
+            return "the wire checker does not hear the simulator yet"
         answer = link.call("bridge/enable", data=True)
         return "" if answer.success else answer.message
 
-    def _take_report(self) -> None:
-        report = json_module.loads(self._link.call("wire_checker/take", timeout_s=30.0).message)
+    def _take_report(self) -> dict[str, Any]:
+        text = self._link.call("wire_checker/take", timeout_s=30.0).message
+        report: dict[str, Any] = json_module.loads(text)
         tally = self._tally
         tally.found.add(report)
         tally.ticks += report["ticks"]
@@ -225,6 +229,7 @@ class _Soak:
         tally.missed += report["missed"]
         tally.samples += report["samples"]
         tally.modes.update(report["modes"])
+        return report
 
     def _talk(self, elapsed_s: float, duration_s: float) -> None:
         found = self._tally.found

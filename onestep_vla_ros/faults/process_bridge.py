@@ -93,6 +93,7 @@ def _robot_killed(rig: Rig, i: int) -> float:
     rig.start("stand_in_robot")
     link.states.clear()
     link.wait(lambda: len(link.states) > 10, 20.0, "joint states of the new robot")
+    rig.wait_for_checker()
     away = np.array(HOME)
     away[[0, 7]] += _AWAY_RAD
     link.set("stand_in_robot", home=away.tolist())
@@ -178,6 +179,9 @@ def _paused(rig: Rig, i: int) -> float:
     time.sleep(_PAUSE_S)
     rig.children.send("bridge", signal.SIGCONT)
     rig.link.listen(0.4)
+    missed = rig.take_report()["missed"]
+    if missed < _PAUSE_S / TC_S - 3:
+        raise RowError("a pause of 0.1 s, but hardly a tick is missing", got=missed)
     return rig.longest_gap_s(at_s - 0.05, at_s + 0.4)
 
 

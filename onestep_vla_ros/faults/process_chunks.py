@@ -132,11 +132,13 @@ def _rival(rig: Rig, topic: str) -> float:
     rig.to_run()
     at_s = rig.link.add_rival(topic)
     fault_s = rig.brake_s(at_s, Mode.FAULT, timeout_s=5.0)
-    refused = rig.link.call("bridge/enable", data=True)
-    if refused.success:
-        raise RowError("enabled beside a second publisher", got=topic)
-    rig.link.drop_rivals()
-    rig.link.listen(0.3)
+    link = rig.link
+    link.wait(lambda: link.call("bridge/reset").success, 5.0, "reset at rest")
+    answer = link.call("bridge/enable", data=True)
+    if answer.success or "publisher" not in answer.message:
+        raise RowError("enabled beside a second publisher", got=f"{topic}: {answer.message}")
+    link.drop_rivals()
+    link.listen(0.3)
     return fault_s
 
 

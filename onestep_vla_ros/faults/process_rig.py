@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import time
@@ -111,6 +112,7 @@ class Rig:
         """Start the graph and wait until every process answers."""
         with contextlib.ExitStack() as stack:
             domain = stack.enter_context(free_domain())
+            os.environ.update(environment())  # the rig's own participant needs them as well
             variables = {**environment(), "ROS_DOMAIN_ID": str(domain)}
             self.children = stack.enter_context(Children(variables))
             for name in self._nodes:
@@ -247,6 +249,10 @@ class Rig:
         report: dict[str, Any] = json.loads(self.link.call("wire_checker/take").message)
         self.found.add(report)
         return report
+
+    def wait_for_checker(self) -> None:
+        """Wait until the checker hears a robot that was started again; it may be later than us."""
+        self.link.wait(lambda: self.take_report()["states"] > 5, _RUN_S, "states at the checker")
 
     def longest_gap_s(self, since_s: float, until_s: float) -> float:
         """Return the longest time between two ticks sent in that span [s]."""

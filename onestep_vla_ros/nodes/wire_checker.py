@@ -69,7 +69,7 @@ class WireChecker:
         self._check.violations.clear()
         self._check.examples.clear()
         self._messages, self._samples = self._check.messages, self._check.samples
-        self._lost = self._torn = self._ticks = self._governed = self._missed = 0
+        self._states = self._lost = self._torn = self._ticks = self._governed = self._missed = 0
         self._modes: Counter[str] = Counter()
         self._publishers: dict[str, int] = {}
         self._worst = {"tick_gap_s": 0.0, "transport_s": 0.0}
@@ -100,6 +100,7 @@ class WireChecker:
             "examples": dict(self._check.examples),
             "messages": self._check.messages - self._messages,
             "samples": self._check.samples - self._samples,
+            "states": self._states,
             "lost": self._lost,
             "torn": self._torn,
             "ticks": self._ticks,
@@ -153,6 +154,7 @@ class WireChecker:
             q = reorder(message.name, message.position, self._config.joint_names)
         except JointError:
             return
+        self._states += 1
         self._check.on_measured(q)
 
     def _note_writer(self, trace: Heard) -> None:
