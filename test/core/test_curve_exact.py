@@ -57,7 +57,8 @@ def test_offset_takes_as_long_as_half_of_the_binding_limit_allows(gap, rates, bi
     qdd = np.array([curve.sample(x)[2, 0] for x in t])
     most = {"acceleration": np.abs(qdd).max(), "jerk": np.abs(np.diff(qdd) / (t[1] - t[0])).max()}
     allowed = {"acceleration": SHARE * acceleration, "jerk": SHARE * jerk}
-    assert 0.93 * allowed[binding] < most[binding] <= 1.001 * allowed[binding]
+    least = {"acceleration": 0.98, "jerk": 0.999}[binding]
+    assert least * allowed[binding] < most[binding] <= 1.001 * allowed[binding]
     other = "jerk" if binding == "acceleration" else "acceleration"
     assert most[other] < allowed[other]
 

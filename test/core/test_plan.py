@@ -100,3 +100,4 @@ def test_clear_forgets_the_curve():
     assert plan.stamp_s == 0.0
     plan.clear()
     assert plan.sample(0.1) is None
+    assert np.isnan(plan.stamp_s)
