@@ -228,6 +228,8 @@ ROWS = (
         (
             Case("four busy processes for 1.5 s", _starved),
             Case("bridge stopped for 0.1 s: longest tick", _paused, _PAUSE_S + 2 * TC_S),
+            Case("four busy processes, single points", _starved, setting="points"),
+            Case("four busy processes, bare positions", _starved, setting="positions"),
         ),
     ),
 )

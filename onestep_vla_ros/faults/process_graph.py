@@ -9,10 +9,11 @@ from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Node
 from onestep_vla_ros.files import read_parameters, share_dir
 
-SETTINGS = ("source", "policy", "starved", "clock", "relay")
+SETTINGS = ("source", "points", "positions", "policy", "starved", "clock", "relay")
 """What sends the chunks, and on which clock the graph runs.
 
-source: stand-in policy; policy: the real policy_node with the shipped checkpoint; starved: the
+source: stand-in policy; points, positions: the same with these outputs instead of trajectories;
+policy: the real policy_node with the shipped checkpoint; starved: the
 same policy, whose memory the rig can end; all on real time, as on a robot. clock: stand-in
 policy on a /clock that the rig can bend. relay: stand-in policy behind a relay process, which is
 what a partition cuts.
@@ -24,6 +25,10 @@ REPLAN_S = 0.24
 FROZEN_IMAGES = 10
 """So many equal pictures in a row are refused by the policy."""
 
+_OUTPUTS = {
+    "points": {"output_mode": ["joint_trajectory_point"] * 2},
+    "positions": {"output_mode": ["forward_position"] * 2},
+}
 _BRIDGE_FILES = ("bridge.yaml", "bridge_robot.yaml")
 
 
@@ -40,6 +45,7 @@ def nodes(setting: str, **bridge: object) -> tuple[Node, ...]:
     if setting not in SETTINGS:
         raise ConfigError("no such graph", got=repr(setting), allowed=list(SETTINGS))
     is_sim = setting == "clock"
+    bridge = {**_OUTPUTS.get(setting, {}), **bridge}
     robot = Node(
         "stand_in_robot",
         "stand_in_robot",

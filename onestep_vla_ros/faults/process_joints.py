@@ -170,7 +170,7 @@ ROWS = (
             Case("silent for good: FAULT", _off_for_long, JOINT_FAULT_S + TC_S),
         ),
     ),
-    ProcessRow(7, (Case("3 s with 30 % lost, at most 3 in a row: no stop", _loss),)),
+    ProcessRow(7, (Case("3 s with 30 % lost, at most 2 in a row: no stop", _loss),)),
     ProcessRow(8, (Case("permuted, extra, arms swapped: keeps running", _sane),)),
     ProcessRow(9, (Case("missing, twice, renamed, NaN, outside in turn", _spoilt, TC_S),)),
     ProcessRow(

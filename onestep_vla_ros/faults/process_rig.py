@@ -28,7 +28,8 @@ from onestep_vla_ros.up import command
 BRAKING = (Mode.HOLD, Mode.STOP, Mode.FAULT)
 """Modes in which the arms brake or rest."""
 
-JOINT_TIMEOUT_S = float(bridge_parameters()["joint_state_timeout_s"])  # type: ignore[arg-type]
+_STALL_S = float(bridge_parameters()["joint_state_timeout_s"]) - 0.01  # type: ignore[arg-type]
+"""A stand-in robot that is silent for longer has stalled: the time-out less one period [s]."""
 _START_S = 60.0
 _RUN_S = 10.0
 _SETTLE_S = 0.15
@@ -151,7 +152,7 @@ class Rig:
         link.call("bridge/enable", data=False)
         link.wait(self._is_resettable, _RUN_S, "rest")
         if link.mode() is not Mode.IDLE:
-            link.call("bridge/reset")
+            link.wait(lambda: link.call("bridge/reset").success, _RUN_S, "rest for bridge/reset")
             link.wait(lambda: link.mode() is Mode.IDLE, _RUN_S, "IDLE after bridge/reset")
 
     def to_run(self, dwell_s: tuple[float, float] = (0.25, 0.6)) -> None:
@@ -238,7 +239,7 @@ class Rig:
             return
         sent = [s.sent_s for s in self.link.states if s.sent_s >= since_s - 1.0]
         silent_s = max((b - a for a, b in zip(sent, sent[1:], strict=False)), default=0.0)
-        if silent_s > JOINT_TIMEOUT_S:
+        if silent_s > _STALL_S:
             raise Stalled("the stand-in robot was silent by itself", got=f"{silent_s:.3f} s")
         got = f"{odd.mode.name}; {self.link.state()}"
         raise RowError(f"{why}: the bridge left RUN", got=got)

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
@@ -110,12 +109,11 @@ def run_process_rows(
             on_row(kept.results[row.row])
     todo = [row for row in wanted if row.row not in kept.results]
     todo.sort(key=lambda row: (row.cases[0].setting, row.row))
-    for setting, group in groupby(todo, key=lambda row: row.cases[0].setting):
-        with _Graph(setting, seed) as graph:
-            for row in group:
-                result = run_row(row, graph, repetitions)
-                kept.add(result)
-                on_row(result)
+    with _Graph(seed) as graph:
+        for row in todo:
+            result = run_row(row, graph, repetitions)
+            kept.add(result)
+            on_row(result)
     found = [kept.results[row.row] for row in wanted]
     kept.path.unlink(missing_ok=True)
     return found
@@ -144,7 +142,7 @@ def _run_case(case: Case, graph: _Graph, repetitions: int) -> _Outcome:
     i = 0
     while i < repetitions and len(outcome.errors) < _GIVE_UP:
         try:
-            rig = graph.rig()
+            rig = graph.rig(case.setting)
             rig.found = Findings()
             time_s = case.run(rig, i)
             rig.take_report()
@@ -179,10 +177,10 @@ def _judge(case: Case, found: Findings) -> None:
 
 
 class _Graph:
-    """The rig of one setting: started when first needed and again after something went wrong."""
+    """The rig: started when first needed, for another setting, and after something went wrong."""
 
-    def __init__(self, setting: str, seed: int) -> None:
-        self._setting, self._seed = setting, seed
+    def __init__(self, seed: int) -> None:
+        self._setting, self._seed = "", seed
         self._stack = contextlib.ExitStack()
         self._rig: Rig | None = None
         self._starts = 0
@@ -194,11 +192,14 @@ class _Graph:
     def __exit__(self, *error: object) -> None:
         self.drop()
 
-    def rig(self) -> Rig:
-        """Return the running rig."""
+    def rig(self, setting: str) -> Rig:
+        """Return the running rig of a setting."""
+        if setting != self._setting:
+            self.drop()
+        self._setting = setting
         if self._rig is None:
             self._starts += 1
-            self._rig = self._stack.enter_context(Rig(self._setting, self._seed + self._starts))
+            self._rig = self._stack.enter_context(Rig(setting, self._seed + self._starts))
         self.last_found = self._rig.found
         return self._rig
 

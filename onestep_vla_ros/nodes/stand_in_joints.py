@@ -26,8 +26,8 @@ JOINT_FAULTS = (
 )
 """Names of the faults; "none" leaves the message alone."""
 
-_LOSS = 0.3
-_MOST_LOST_IN_A_ROW = 3
+_LOSS = 0.33
+_MOST_LOST_IN_A_ROW = 2
 _JUMP_RAD = 0.5
 _JOINT = 1
 
@@ -59,7 +59,7 @@ class JointFaults:
         return message
 
     def _is_lost(self) -> bool:
-        """Lose three in ten, never so many in a row that the bridge's time-out is reached."""
+        """Lose three in ten in all, never so many in a row that the bridge's time-out is near."""
         is_lost = self._lost < _MOST_LOST_IN_A_ROW and self._rng.random() < _LOSS
         self._lost = self._lost + 1 if is_lost else 0
         return is_lost

@@ -158,7 +158,11 @@ class StandInRobot:
             due = None
             while waiting and _stamp_s(waiting[0]) <= now_s:
                 due = waiting.popleft()
-            if due is not None:  # until then the arm follows the tail of the one before
+            if due is None:
+                continue  # the arm follows the tail of the one before
+            if len(due.points) == 1 and not due.points[0].velocities:
+                self._arms[arm].on_last_point(due)
+            else:
                 self._arms[arm].on_trajectory(due, now_s)
         q = np.concatenate([self._arms[arm].sample(now_s) for arm in ARMS])
         for arm in {self._text("blocked"), self._text("dead_arm")} - {""}:

@@ -34,6 +34,7 @@ from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.lifetime import is_wanted
 from onestep_vla_ros.nodes.messages import to_seconds
 from onestep_vla_ros.nodes.params import read_parameters
+from onestep_vla_ros.nodes.point_stamps import PointStamps, as_positions
 from onestep_vla_ros.nodes.qos import LATCHED
 from onestep_vla_ros.nodes.status import ERROR, OK, make_status
 from onestep_vla_ros.nodes.trace import Trace
@@ -57,7 +58,8 @@ class WireChecker:
 
     def __init__(self, config: BridgeConfig) -> None:
         self._config = config
-        self._check = WireCheck(config, tail_every=2, measured_kept=_MEASURED_KEPT)
+        self._check = WireCheck(as_positions(config), tail_every=2, measured_kept=_MEASURED_KEPT)
+        self._points = PointStamps(config)
         self._commands: list[Heard] = []
         self._tick_s = math.nan
         self._sequences: dict[tuple[str, str], int] = {}
@@ -115,6 +117,8 @@ class WireChecker:
         gap_s = trace.tick_s - self._tick_s
         if gap_s < 0.0:
             self._check.on_clock_jump()
+        if gap_s < 0.0 or trace.mode is Mode.IDLE:
+            self._points.forget()
         self._check.on_mode(trace.mode.name, trace.tick_s)
         for one in self._commands:
             self._judge(one)
@@ -133,6 +137,13 @@ class WireChecker:
             self._check.on_positions(channel, one.message.data, self._tick_s)
             return
         points = one.message.points
+        if channel in self._points.joints:
+            for invariant, text in self._points.faults(channel, one.message):
+                self._check.violations[invariant] += 1
+                self._check.examples.setdefault(invariant, f"{channel}: {text}")
+            if points:
+                self._check.on_positions(channel, points[-1].positions, self._tick_s)
+            return
 
         def rows(field: str) -> Any:  # noqa: ANN401 - ragged rows are WireCheck's to refuse
             found = [list(getattr(point, field)) for point in points]

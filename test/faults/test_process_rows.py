@@ -14,7 +14,8 @@ pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed
 
 from onestep_vla_ros.core.errors import ConfigError, OneStepError  # noqa: E402
 from onestep_vla_ros.faults import process_rows  # noqa: E402
-from onestep_vla_ros.faults.process_rig import Findings, RowError  # noqa: E402
+from onestep_vla_ros.faults.process_graph import SETTINGS  # noqa: E402
+from onestep_vla_ros.faults.process_rig import Findings, RowError, Stalled  # noqa: E402
 from onestep_vla_ros.faults.process_row import Case, ProcessRow  # noqa: E402
 from onestep_vla_ros.faults.process_rows import PROCESS_ROWS, run_process_rows  # noqa: E402
 
@@ -26,7 +27,7 @@ class FakeGraph:
         self.last_found = found or Findings()
         self.drops = 0
 
-    def rig(self):
+    def rig(self, setting):
         return self
 
     def take_report(self):
@@ -52,7 +53,7 @@ def test_every_row_with_processes_is_there_once():
     numbers = [row.row for row in PROCESS_ROWS]
     assert len(numbers) == len(set(numbers))
     assert set(numbers) == set(range(1, 36))
-    assert all(len({case.setting for case in row.cases}) == 1 for row in PROCESS_ROWS)
+    assert {case.setting for row in PROCESS_ROWS for case in row.cases} == set(SETTINGS)
 
 
 def test_worst_time_within_bound_and_allowance_holds():
@@ -80,7 +81,21 @@ def test_one_repetition_that_goes_wrong_breaks_the_row_and_restarts_the_graph():
     assert not result.holds
     assert result.cases == 2
     assert graph.drops == 1
-    assert "repetition 2: the arms go on" in result.detail
+    assert "repetition 2: RowError: the arms go on" in result.detail
+
+
+def test_a_stalled_robot_is_repeated_and_said():
+    calls = []
+
+    def stalls_once(rig, i):
+        calls.append(i)
+        if len(calls) == 2:
+            raise Stalled("the stand-in robot was silent by itself", got="0.09 s")
+
+    result = run(Case("x", stalls_once))
+    assert result.holds
+    assert calls == [0, 1, 1, 2]
+    assert "1 more were repeated" in result.detail
 
 
 @pytest.mark.parametrize(
@@ -112,7 +127,7 @@ def test_an_interrupted_run_goes_on_after_its_last_whole_row(tmp_path, monkeypat
     done = []
 
     class Graph(FakeGraph):
-        def __init__(self, setting, seed):
+        def __init__(self, seed):
             super().__init__()
 
         def __enter__(self):

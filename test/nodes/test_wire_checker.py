@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,40 @@ def test_missed_ticks_and_the_longest_gap_are_counted(wire):
     report = wire.report()
     assert report["missed"] == 3
     assert report["worst"]["tick_gap_s"] == pytest.approx(4 * TC)
+
+
+def point(arm, stamp_s, q, joints=None):
+    part = arm_slice(arm)
+    message = JointTrajectory(joint_names=joints or list(JOINT_NAMES[part]))
+    message.points = [JointTrajectoryPoint(positions=q[part].tolist())]
+    message.header.stamp = to_stamp(stamp_s)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("step_s", "q", "joints", "seen"),
+    [
+        (TC, HOME, None, set()),
+        (3 * TC, HOME, None, set()),
+        (0.0, HOME, None, {"I6"}),
+        (1.5 * TC, HOME, None, {"I6"}),
+        (TC, HOME + 0.1, None, {"I3", "I4", "I5"}),
+        (TC, HOME, list(JOINT_NAMES[6::-1]), {"I10"}),
+    ],
+)
+def test_single_points_are_judged_by_position_and_stamp(step_s, q, joints, seen):
+    modes = ("joint_trajectory_point", "joint_trajectory_point")
+    checker = WireChecker(replace(CONFIG, output_mode=modes))
+    state = arrays_to_joint_state(HOME, np.zeros(DOF), 100.0)
+    checker.feed([Heard("joint_states", "", state, 100.0, 100.0, 0)])
+    for i, (stamp_s, where) in enumerate([(100.0, HOME), (100.0 + step_s, q)]):
+        sent_s = 100.0 + i * TC
+        trace = Trace(sent_s, Mode.RUN, 0.0, False).to_message()
+        for arm in ARMS:
+            message = point(arm, stamp_s, where, joints if i and arm == "left" else None)
+            checker.feed([Heard("trajectory", f"{arm}_arm", message, sent_s, sent_s, i + 1)])
+        checker.feed([Heard("trace", "", trace, sent_s, sent_s, i + 1)])
+    assert set(checker.report()["violations"]) == seen
 
 
 def test_a_report_that_was_taken_is_forgotten_and_the_motion_is_not(wire):
