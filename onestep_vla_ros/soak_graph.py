@@ -233,7 +233,7 @@ class _Soak:
 
     def _talk(self, elapsed_s: float, duration_s: float) -> None:
         found = self._tally.found
-        rss = {name: f"{s.rss_mib:.0f}" for name, s in self._memory.slopes().items()}
+        rss = {name: round(s.rss_mib, 1) for name, s in self._memory.slopes().items()}
         self._console.print(
             f"{elapsed_s / 60:.1f} of {duration_s / 60:.1f} min: "
             f"{sum(self._faults.counts.values())} faults, {found.messages} messages, "
@@ -262,5 +262,6 @@ class _Soak:
             "enables": tally.enables,
             "revival_s": percentiles_s(tally.revivals_s),
             "memory": {name: asdict(s) for name, s in self._memory.slopes().items()},
+            "memory_series_s_rss_private_mib": self._memory.series(),
             "growth_threads_handles": self._memory.growth(),
         }

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import math
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-_MIB = 2.0**20
 _HOUR_S = 3600.0
 _PROC = Path("/proc")
 
@@ -21,14 +19,16 @@ class Slope:
     """A straight line through a process's memory.
 
     Attributes:
-        mib_h: Its slope [MiB/h].
-        error_mib_h: Standard error of the slope [MiB/h]; samples are taken as independent.
+        mib_h: Slope of the resident set [MiB/h].
+        error_mib_h: Standard error of the slope, samples taken as independent [MiB/h].
+        anon_mib_h: Slope of its private part alone, without files and shared memory [MiB/h].
         span_s: Time the samples span [s].
-        rss_mib: Memory at the last sample [MiB].
+        rss_mib: Resident set at the last sample [MiB].
     """
 
     mib_h: float
     error_mib_h: float
+    anon_mib_h: float
     span_s: float
     rss_mib: float
 
@@ -38,7 +38,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._pid: dict[str, int] = {}
-        self._rss: dict[str, list[tuple[float, float]]] = {}
+        self._sizes: dict[str, list[tuple[float, float, float]]] = {}
         self._counts: dict[str, list[tuple[int, int]]] = {}
 
     def sample(self, pids: dict[str, int]) -> None:
@@ -47,36 +47,46 @@ class MemoryLog:
         for name, pid in pids.items():
             if self._pid.get(name) != pid:
                 self._pid[name] = pid
-                self._rss[name], self._counts[name] = [], []
+                self._sizes[name], self._counts[name] = [], []
             try:
-                pages = int((_PROC / str(pid) / "statm").read_text(encoding="ascii").split()[1])
+                rss, anon = _sizes_mib(pid)
                 threads = len(list((_PROC / str(pid) / "task").iterdir()))
                 handles = len(list((_PROC / str(pid) / "fd").iterdir()))
-            except (OSError, IndexError):
+            except (OSError, KeyError):
                 continue  # it has just ended
-            self._rss[name].append((now_s, pages * resource.getpagesize() / _MIB))
+            self._sizes[name].append((now_s, rss, anon))
             self._counts[name].append((threads, handles))
 
     def forget(self) -> None:
         """Begin anew after the warm-up."""
-        for name in self._rss:
-            self._rss[name].clear()
+        for name in self._sizes:
+            self._sizes[name].clear()
             self._counts[name].clear()
 
     def slopes(self) -> dict[str, Slope]:
         """Return the least-squares slope of each process's memory since it, or this, began."""
         found = {}
-        for name, samples in self._rss.items():
+        for name, samples in self._sizes.items():
             if len(samples) < 3:
                 continue
-            t, rss = np.array(samples).T
+            t, rss, anon = np.array(samples).T
             t = t - t.mean()
-            slope = float(t @ rss / (t @ t))
+            slope, anon_slope = float(t @ rss / (t @ t)), float(t @ anon / (t @ t))
             off = rss - rss.mean() - slope * t
             error = math.sqrt(float(off @ off) / (len(t) - 2) / float(t @ t))
             span_s = samples[-1][0] - samples[0][0]
-            found[name] = Slope(slope * _HOUR_S, error * _HOUR_S, span_s, samples[-1][1])
+            found[name] = Slope(
+                slope * _HOUR_S, error * _HOUR_S, anon_slope * _HOUR_S, span_s, samples[-1][1]
+            )
         return found
+
+    def series(self) -> dict[str, list[tuple[float, float, float]]]:
+        """Return time since the first sample [s], resident set and its private part [MiB]."""
+        return {
+            name: [(round(t - samples[0][0], 1), rss, anon) for t, rss, anon in samples[::15]]
+            for name, samples in self._sizes.items()
+            if samples
+        }
 
     def growth(self) -> dict[str, tuple[int, int]]:
         """Return by how much threads and handles of each process grew, medians of both ends."""
@@ -87,3 +97,11 @@ class MemoryLog:
                 first, last = np.median(counts[:edge], axis=0), np.median(counts[-edge:], axis=0)
                 found[name] = (int(last[0] - first[0]), int(last[1] - first[1]))
         return found
+
+
+def _sizes_mib(pid: int) -> tuple[float, float]:
+    """Return a process's resident set and the private part of it [MiB]."""
+    text = (_PROC / str(pid) / "status").read_text(encoding="utf-8")
+    rows = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    rss, anon = (int(rows[name].split()[0]) / 1024.0 for name in ("VmRSS", "RssAnon"))
+    return rss, anon

@@ -50,7 +50,7 @@ def show(console: Console, figures: dict[str, Any]) -> None:
     ):
         table.add_row(name, str(value))
     console.print(table)
-    table = Table("process", "MiB", "MiB/h", "error", "over min", "threads", "handles")
+    table = Table("process", "MiB", "MiB/h", "error", "private", "over min", "threads", "handles")
     for name, slope in figures["memory"].items():
         threads, handles = figures["growth_threads_handles"].get(name, ("", ""))
         table.add_row(
@@ -58,6 +58,7 @@ def show(console: Console, figures: dict[str, Any]) -> None:
             f"{slope['rss_mib']:.1f}",
             f"{slope['mib_h']:+.2f}",
             f"{slope['error_mib_h']:.2f}",
+            f"{slope['anon_mib_h']:+.2f}",
             f"{slope['span_s'] / 60:.1f}",
             *(f"{n:+d}" if n != "" else "" for n in (threads, handles)),
         )
