@@ -154,6 +154,23 @@ def replays(scene: Scene, make: Callable[[], Driver]) -> bool:
     return True
 
 
+def ignores_feedback(scene: Scene, driver: Driver, rng: np.random.Generator) -> bool:
+    """I13: does `driver` command the same when what is measured after enable is 2 mrad off?
+
+    Only for a scene in which nothing is measured that has to stop the arms.
+    """
+    given, is_enabled = iter([command for _, command in scene.commands]), False
+    for name, arguments in scene.log:
+        if name == "on_joint_state" and is_enabled:
+            q, *others = arguments
+            arguments = (q + rng.normal(0.0, 0.002, q.shape), *others)
+        is_enabled |= name == "enable"
+        found = getattr(driver, name)(*arguments)
+        if name == "tick" and not is_same(found, next(given)):
+            return False
+    return True
+
+
 def is_same(a: Command, b: Command) -> bool:
     """Are two commands equal to the bit, words included?"""
     if (a.mode, a.reason, a.stamp_s) != (b.mode, b.reason, b.stamp_s):
