@@ -233,3 +233,21 @@ def test_state_is_not_for_others_to_change():
         advance()
         with pytest.raises(ValueError, match="read-only"):
             governor.state[0, 0] = 1.0
+
+
+def test_braking_for_longer_goes_as_far_along_the_stop_each_joint_for_its_own_time():
+    one = np.ones(2)
+    governor = Governor(Limits(-9 * one, 9 * one, 2 * one, 10 * one, 500 * one), TC)
+    governor.reset(0 * one)
+    for _ in range(50):
+        governor.step(np.stack([8 * one, 0 * one, 0 * one]))
+    stop = governor.stop
+    governor.brake(np.array([0.03, 0.0]))
+    assert governor.state[:, 0] == pytest.approx(stop.sample(0.03)[:, 0], abs=1e-12)
+    assert governor.state[:, 1] == pytest.approx(stop.sample(0.0)[:, 1], abs=1e-12)
+    stop = governor.stop
+    governor.brake(0.07)
+    assert governor.state == pytest.approx(stop.sample(0.07), abs=1e-12)
+    stop = governor.stop
+    governor.brake()
+    assert governor.state == pytest.approx(stop.sample(TC), abs=1e-12)
