@@ -154,8 +154,9 @@ class BridgeCarrier:
         self.status.begin_tick()
         now_s = self.now_s()
         command = self.bridge.tick(now_s)
-        self._command = command
-        self._outputs.send(command, self._clock.stamp(command.stamp_s))
+        if command is not self._command:  # a tick that came too early has the last one again
+            self._command = command
+            self._outputs.send(command, self._clock.stamp(command.stamp_s))
         is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
         self.status.end_tick()

@@ -103,3 +103,19 @@ def test_clock_that_stands_still_commands_nothing_new(robot):
     robot.trace = None
     robot.spin(lambda: robot.trace is not None, what="the answer to the same clock")
     assert len(robot.commands["left"]) == before
+
+
+@pytest.mark.parametrize("mode", ["joint_trajectory", "forward_position"])
+def test_a_tick_that_comes_too_early_is_not_sent_again(make_node, spin, mode):
+    """It has the last command: sent twice, a streamed position stood still for a period."""
+    robot = TurnedRobot(make_node, spin, output_mode=f'["{mode}", "{mode}"]')
+    robot.enable()
+    heard = robot.positions if mode == "forward_position" else robot.commands["left"]
+    robot.ticks(5)
+    robot.tick(period_s=0.0005)
+    robot.tick(period_s=0.0095)
+    robot.ticks(2)
+    robot.spin(lambda: len(heard) >= 8, what="the commands of eight periods")
+    robot.ticks(1)
+    robot.spin(lambda: len(heard) >= 9, what="one more")
+    assert len(heard) == 9
