@@ -76,10 +76,13 @@ def test_running_trajectory_stays_in_charge_until_the_new_stamp(controller):
 
 def test_stream_of_messages_that_are_always_ahead_is_followed(controller):
     """Each replaced the one before unplayed: the arm never left the first."""
+    times, still = np.array([0.0, 0.01]), np.zeros((2, DOF))
     for k in range(50):
-        assert controller.on_trajectory(message(1.0 + 0.01 * k, 0.01 * k), 1.0 + 0.01 * k - 0.025)
-        controller.sample(1.0 + 0.01 * k - 0.025)
-    assert controller.sample(9.0)[0] == pytest.approx(0.49)
+        at_s = 1.0 + 0.01 * k
+        there = trajectory("left", at_s, times, np.full((2, DOF), float(k)), still, still)
+        assert controller.on_trajectory(there, at_s - 0.025)
+        assert controller.sample(at_s - 0.025)[0] == max(k - 3, 0)
+    assert controller.sample(9.0)[0] == 49.0
     assert controller.on_trajectory(message(10.0, 1.0), 9.0)
     assert controller.on_trajectory(message(9.5, -1.0), 9.0)  # it overlaps: the later one is off
     assert controller.sample(20.0)[0] == -1.0
