@@ -61,8 +61,7 @@ class MotionCheck:
 
     def _take_one(self, state: NDArray[np.float64]) -> None:
         tc, q = self._period_s, state[0]
-        is_finite: NDArray[np.bool_] = np.isfinite(state).all(axis=0)
-        self._count("finite", ~is_finite)
+        self._count("finite", ~np.isfinite(state).all(axis=0))
         self._count("position", ~self._is_inside(q))
         window = np.concatenate([self._last, q[None]])
         for n, kind in enumerate(KINDS[2:5], start=1):
@@ -101,5 +100,5 @@ class MotionCheck:
         )
         return is_inside
 
-    def _count(self, kind: str, is_wrong: NDArray[np.bool_]) -> None:
+    def _count(self, kind: str, is_wrong: NDArray[np.bool_] | np.bool_) -> None:
         self.violations[kind] += int(np.count_nonzero(is_wrong))
