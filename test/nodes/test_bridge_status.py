@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,9 @@ def test_new_reason_within_a_mode_is_told_at_once(make_node, spin):
     said(robot, "HOLD", "no chunk yet")
     robot.send_chunk(reach(0.01))
     assert robot.ticks(3) is Mode.HOLD
+    since_s = time.monotonic()
     said(robot, "HOLD", "1 of 3 good chunks")
+    assert time.monotonic() - since_s < 5.0
 
 
 def test_refused_chunk_says_which_and_why(robot):
