@@ -23,7 +23,7 @@ from onestep_vla_ros.faults.sweep import Sweep, Tally, first_tick, modes_after, 
 from onestep_vla_ros.nodes.spoilt_messages import judge, spoilt_chunks
 from onestep_vla_ros.sim.faults import Duplicated, Extra, Stamped
 
-_AFTER_S = 0.3
+_AFTER_S = 0.4
 _NUMBERS = (np.nan, np.inf, -np.inf, 5e-324, 1e308)
 _READ_BOUND_S = 1e-3
 

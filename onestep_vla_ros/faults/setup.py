@@ -85,7 +85,7 @@ class Setup:
 def shipped_setup(seed: int = 0, **changes: object) -> Setup:
     """Return the parameters of config/ for a real robot, with `changes` of Setup's fields.
 
-    The bridge's are bridge.yaml with bridge_robot.yaml on it; frozen pictures are watched.
+    bridge.yaml and policy.yaml with bridge_robot.yaml and policy_robot.yaml on them.
     """
     bridge, policy = _shipped()
     return replace(Setup(bridge, policy, seed), **changes)  # type: ignore[arg-type]
@@ -96,8 +96,8 @@ def _shipped() -> tuple[BridgeConfig, PolicyNodeConfig]:
     bridge = {**read_parameters("bridge.yaml"), **read_parameters("bridge_robot.yaml")}
     policy = {
         **read_parameters("policy.yaml"),
+        **read_parameters("policy_robot.yaml"),
         "instruction": "put the red cube on the plate",
-        "frozen_images": 10,
     }
     return from_mapping(BridgeConfig, bridge), from_mapping(PolicyNodeConfig, policy)
 
