@@ -15,6 +15,9 @@ from onestep_vla_ros.core.wire_spec import TRAJECTORY, Channel
 
 _REL_TOL = 1e-6
 _ABS_TOL = 1e-12
+_LONGEST_S = 30.0
+"""A tail longer than this is no way to rest, and would take for ever to follow [s]."""
+
 _ULP = 8.0
 """Positions and their sums carry a few last bits of a double."""
 
@@ -158,6 +161,9 @@ class ChannelCheck:
         allowed = self._allowed[0]
         self._over("I8", "|qd| of a knot", np.abs(knots.qd).max(axis=0), allowed[0])
         self._over("I8", "|qdd| of a knot", np.abs(knots.qdd).max(axis=0), allowed[1])
+        if knots.times_s[-1] > _LONGEST_S:
+            self._note("I8", f"the way to rest takes {knots.times_s[-1]:.3g} s")
+            return
         if self.count % self._tail_every or self._past is None:
             return
         periods = math.ceil(knots.times_s[-1] / self._period_s - 1e-6) + 3

@@ -4,36 +4,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from wire_rig import ARMS, TC, Message, record
 
 from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.wire_check import WireCheck
 from onestep_vla_ros.core.wire_units import WireUnits
-
-TC = 0.01
-ARMS = ("left", "right")
-
-
-@dataclass
-class Message:
-    """One trajectory message of one arm, as it stands on the wire."""
-
-    channel: str
-    stamp_s: float
-    names: list[str]
-    times: np.ndarray
-    q: np.ndarray
-    qd: np.ndarray
-    qdd: np.ndarray
-
-    def to(self, check: WireCheck) -> None:
-        check.on_trajectory(
-            self.channel, self.stamp_s, self.names, self.times, self.q, self.qd, self.qdd
-        )
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +26,6 @@ def config(bridge_config):
 def recorded(config, home):
     """What a bridge sends of a movement of 1 s, a wild chunk each 0.2 s; left, right, left, …"""
     return record(config, home, 100)
-
-
-def record(config, home, ticks, gaps=()):
-    rng, units, bridge, sent = np.random.default_rng(5), WireUnits(config), Bridge(config), []
-    q, now = home, 50.0
-    bridge.on_joint_state(q, None, now, now)
-    assert bridge.enable(now).is_accepted
-    for k in range(ticks):
-        now += TC + (0.03 if k in gaps else 0.0)
-        bridge.on_joint_state(q, None, now, now)
-        if k % 20 == 2:
-            walk = np.clip(q + np.cumsum(rng.normal(0.0, 0.05, (12, 14)), axis=0), 0.0, 1.5)
-            bridge.on_chunk(Chunk(walk, now - 0.03, 0.08), now)
-        command = bridge.tick(now)
-        q = command.q
-        sent += [message(units, arm, i, command) for i, arm in enumerate(ARMS)]
-    return sent
-
-
-def message(units, arm, i, command) -> Message:
-    tail = command.tail(slice(7 * i, 7 * i + 7))
-    parts = [np.concatenate([p, p[-1:]]) for p in (tail.q, tail.qd, tail.qdd)]
-    times = np.append(tail.times_s, tail.times_s[-1] + 0.1)
-    return Message(arm, round(command.stamp_s, 9), units.names[arm], times, *parts)
 
 
 def judged(config, messages, home=None) -> WireCheck:
@@ -170,6 +126,7 @@ SPOILT = {
     "a knot off its way": ("I8", {"q": plus("q", 2e-4, knot=3)}),
     "a knot too fast": ("I8", {"qd": plus("qd", 0.02, knot=3)}),
     "a tail in half its time": ("I8", {"times": lambda m: 0.5 * m.times}),
+    "a tail without end": ("I8", {"times": lambda m: np.append(m.times[:-1], 1e9)}),
     "a NaN far down the tail": ("I1", {"q": lambda m: np.where(m.q == m.q[-1], np.nan, m.q)}),
     "an end that moves": ("I9", {k: cut(k) for k in ("times", "q", "qd", "qdd")}),
     "an end that accelerates": ("I9", {"qdd": plus("qdd", 1e-9, knot=-1)}),
@@ -239,6 +196,17 @@ def test_output_while_idle_is_i12(config, recorded, home):
     check.on_mode("IDLE", recorded[20].stamp_s - TC)
     recorded[20].to(check)
     assert check.violations["I12"] == 1
+
+
+def test_tails_may_be_followed_in_one_message_of_three(config, recorded, home):
+    found = []
+    for every in (1, 3):
+        check = WireCheck(config, tail_every=every)
+        for one in recorded:
+            replace(one, q=one.q + 1e-3 * (np.arange(len(one.q)) == 2)[:, None]).to(check)
+        found.append(check.violations["I8"])
+    assert found[0] > 100
+    assert found[1] == pytest.approx(found[0] / 3, abs=5)
 
 
 def test_a_second_publisher_is_i12(config):

@@ -114,6 +114,11 @@ def test_single_points_are_a_stream_with_stamps(config, home):
 
     assert not sent([1.0, 1.01, 1.02, 1.05])
     assert sent([1.0, 1.01, 1.01])["I6"] == 2
+    check = WireCheck(points)
+    two = np.stack([home[:7], home[:7]])
+    check.on_trajectory("left", 1.0, points.joint_names[:7], [0.0, 0.1], two, 0 * two, 0 * two)
+    check.on_positions("left", home[:7])
+    assert check.violations == {"I10": 2}
     assert {"I5", "I7"} <= set(sent([1.0, 1.01, 1.02], offset=1e-3))
 
 
