@@ -49,9 +49,9 @@ class Limiter(Protocol):
 class HardSwap:
     """The newest chunk replaces the old one at once and is followed on its own clock.
 
-    Source: the common asynchronous loop of chunk policies without a hand-over, for example
-    openpi's and ACT's examples with temporal ensembling off; after its end the last waypoint
-    is held.
+    Source: the plain loop around a chunk policy. openpi's ActionChunkBroker changes to the next
+    chunk when one is used up, asynchronous loops as soon as it comes; neither has a hand-over.
+    After its end the last waypoint is held.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class RelativeTarget:
 class SeriesClip:
     """Position, velocity and acceleration clipped one after the other, each for itself.
 
-    Source: the textbook limiter of many bridges (ros2_control's soft limits clip so, too). The
+    Source: the usual limiter in front of a position interface, one clip after the other. The
     last clip wins: braking takes longer than the position clip foresees.
 
     Args:
