@@ -24,9 +24,9 @@ from onestep_vla_ros.graph import find_graph
 from onestep_vla_ros.nodes.rig_link import RigLink
 from onestep_vla_ros.report import write_json
 from onestep_vla_ros.soak_faults import SoakFaults
-from onestep_vla_ros.soak_memory import MemoryLog
+from onestep_vla_ros.soak_memory import MemoryLog, left_segments
 from onestep_vla_ros.soak_report import broken, show
-from onestep_vla_ros.transport import SHARED_MEMORY, clean_shared_memory, environment, free_domain
+from onestep_vla_ros.transport import environment, free_domain
 from onestep_vla_ros.up import command
 
 KILL_SHARE = 0.35
@@ -71,12 +71,10 @@ def run_soak(minutes: float, every_s: float, seed: int, json: Path | None) -> in
         got = f"minutes {minutes}, every {every_s} s"
         raise ConfigError("soak cannot run", got=got, allowed="both above 0")
     console = Console()
-    before = _segments()
     with free_domain() as domain:
         soak = _Soak(domain, seed, console)
         figures = soak.run(60.0 * minutes, every_s)
-    left = sorted(set(clean_shared_memory()) - before)
-    figures["left"] = {"processes": soak.alive(), "shared_memory": left}
+    figures["left"] = {"processes": soak.alive(), "shared_memory": soak.segments()}
     figures["broken"] = broken(figures)
     figures["holds"] = not figures["broken"]
     if json is not None:
@@ -106,10 +104,6 @@ def percentiles_s(values_s: list[float]) -> dict[str, float]:
     """Return median and largest of times [s]."""
     found = sorted(values_s)
     return {"p50": round(found[len(found) // 2], 2), "max": round(found[-1], 2)}
-
-
-def _segments() -> set[str]:
-    return {path.name for path in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
 
 
 class _Soak:
@@ -146,6 +140,10 @@ class _Soak:
     def alive(self) -> list[int]:
         """Return which processes that this run started still live."""
         return sorted(pid for pid in self._started if Path(f"/proc/{pid}").exists())
+
+    def segments(self) -> list[str]:
+        """Return which shared memory of this run's processes is still there."""
+        return left_segments(self._memory.segments)
 
     def _loop(self, started: float, duration_s: float, every_s: float) -> None:
         kill_until = started + KILL_SHARE * duration_s
@@ -262,6 +260,6 @@ class _Soak:
             "enables": tally.enables,
             "revival_s": percentiles_s(tally.revivals_s),
             "memory": {name: asdict(s) for name, s in self._memory.slopes().items()},
-            "memory_series_s_rss_private_mib": self._memory.series(),
+            "memory_series_s_rss_shared_mib": self._memory.series(),
             "growth_threads_handles": self._memory.growth(),
         }

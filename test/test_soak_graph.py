@@ -19,9 +19,9 @@ def log(monkeypatch):
     log, now = MemoryLog(), [0.0]
     monkeypatch.setattr(soak_memory.time, "monotonic", lambda: now[0])
 
-    def sample(time_s, rss, anon, pid=None):
+    def sample(time_s, rss, shared, pid=None):
         now[0] = time_s
-        monkeypatch.setattr(soak_memory, "_sizes_mib", lambda pid: (rss, anon))
+        monkeypatch.setattr(soak_memory, "_sizes_mib", lambda pid: (rss, shared))
         log.sample({"node": pid or os.getpid()})
 
     log.take = sample
@@ -29,7 +29,7 @@ def log(monkeypatch):
 
 
 def figures(**changes):
-    slope = {"mib_h": 0.2, "error_mib_h": 0.1, "anon_mib_h": 0.1, "span_s": 1200.0}
+    slope = {"own_mib_h": 0.2, "error_mib_h": 0.1, "span_s": 1200.0}
     sound = {
         "violations": {},
         "lost_messages": 0,
@@ -43,10 +43,10 @@ def figures(**changes):
 
 def test_slope_of_a_straight_line_is_exact(log):
     for i in range(30):
-        log.take(60.0 * i, 100.0 + 2.0 * i / 60.0, 50.0 + 1.0 * i / 60.0)
+        log.take(60.0 * i, 100.0 + 3.0 * i / 60.0, 50.0 + 1.0 * i / 60.0)
     slope = log.slopes()["node"]
-    assert slope.mib_h == pytest.approx(2.0)
-    assert slope.anon_mib_h == pytest.approx(1.0)
+    assert slope.own_mib_h == pytest.approx(2.0)
+    assert slope.rss_mib_h == pytest.approx(3.0)
     assert slope.error_mib_h == pytest.approx(0.0, abs=1e-6)
     assert slope.span_s == 29 * 60.0
     assert log.growth()["node"] == (0, 0)
@@ -58,7 +58,7 @@ def test_a_process_started_again_begins_anew(log):
     for i in range(5, 10):
         log.take(float(i), 100.0, 50.0, pid=os.getppid())
     slope = log.slopes()["node"]
-    assert slope.mib_h == pytest.approx(0.0)
+    assert slope.own_mib_h == pytest.approx(0.0)
     assert slope.span_s == 4.0
 
 
@@ -72,7 +72,7 @@ def test_a_sound_run_meets_the_bar():
         {"violations": {"I3": 1}},
         {"lost_messages": 1},
         {"publishers": 2},
-        {"memory": {"bridge": {"mib_h": 1.0, "error_mib_h": 0.1, "span_s": 1200.0}}},
+        {"memory": {"bridge": {"own_mib_h": 1.0, "error_mib_h": 0.1, "span_s": 1200.0}}},
         {"growth_threads_handles": {"bridge": (1, 0)}},
         {"growth_threads_handles": {"bridge": (0, 1)}},
         {"left": {"processes": [1], "shared_memory": []}},
@@ -84,7 +84,7 @@ def test_each_part_of_the_bar_counts(changes):
 
 
 def test_a_slope_over_a_short_time_is_not_judged():
-    steep = {"mib_h": 50.0, "error_mib_h": 9.0, "anon_mib_h": 50.0, "span_s": 60.0}
+    steep = {"own_mib_h": 50.0, "error_mib_h": 9.0, "span_s": 60.0}
     assert broken(figures(memory={"bridge": steep})) == []
 
 
