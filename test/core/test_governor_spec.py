@@ -131,3 +131,18 @@ def test_reference_a_little_outside_is_served_at_the_limit_without_notice(side):
         assert governor.step(reference) is is_noticed
         assert governor.is_at_rest
         assert governor.state[0, 0] == 0.0
+
+
+def test_new_one_rests_in_the_middle():
+    governor = Governor(Limits([1.0], [4.0], [2.0], [10.0], [500.0]), 0.01)
+    assert governor.state.tolist() == [[2.5], [0.0], [0.0]]
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_start_outside_gives_no_room_outside(side):
+    one = np.ones(1)
+    governor = Governor(Limits(-one, one, 2 * one, 10 * one, 500 * one), 0.01)
+    governor.reset(side * 1.05 * one)
+    for _ in range(20):
+        governor.step(np.stack([side * 5.0 * one, 0 * one, 0 * one]))
+        assert governor.state[:, 0].tolist() == [side, 0.0, 0.0]

@@ -60,3 +60,15 @@ def test_stop_of_a_resting_joint_takes_no_time():
     stop = _stop((1.0, 0.0, 0.0))
     assert stop.duration_s == 0.0
     assert stop.sample(0.01)[:, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize(("v", "a"), [(-0.02, 5.0), (-0.0009, 1.0), (-0.0999, 10.0), (-0.05, 9.0)])
+def test_range_knows_the_turning_point_of_a_joint_that_first_moves_the_other_way(side, v, a):
+    """Before it is braked it is still on its way back: v + a|a|/2J > 0 > v."""
+    stop = _stop((side * 0.3, side * v, side * a))
+    q = side * stop.sample(np.linspace(0.0, stop.duration_s, 40001)[:, None])[0]
+    low, high = (side * x[0] for x in stop.range()[:: int(side)])
+    assert low == pytest.approx(q.min(), abs=1e-9)
+    assert high == pytest.approx(q.max(), abs=1e-9)
+    assert low < 0.3
