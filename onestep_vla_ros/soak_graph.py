@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json as json_module
+import math
 import os
 import random
 import time
@@ -22,14 +23,17 @@ from onestep_vla_ros.faults.process_children import Children
 from onestep_vla_ros.faults.process_rig import Findings
 from onestep_vla_ros.graph import find_graph
 from onestep_vla_ros.nodes.rig_link import RigLink
+from onestep_vla_ros.processes import Terminated
 from onestep_vla_ros.report import write_json
 from onestep_vla_ros.soak_faults import SoakFaults
-from onestep_vla_ros.soak_memory import MemoryLog, left_segments
+from onestep_vla_ros.soak_memory import MemoryLog
 from onestep_vla_ros.soak_report import broken, show
-from onestep_vla_ros.transport import environment, free_domain
+from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
 from onestep_vla_ros.up import command
 
-KILL_SHARE = 0.35
+WARM_SHARE = 0.35
+"""Slopes are taken after this share of the run."""
+KILL_SHARE = 0.28
 """Processes are killed in this first share of the run only: a slope needs a process that lives."""
 
 _SAMPLE_S = 2.0
@@ -73,7 +77,11 @@ def run_soak(minutes: float, every_s: float, seed: int, json: Path | None) -> in
     console = Console()
     with free_domain() as domain:
         soak = _Soak(domain, seed, console)
-        figures = soak.run(60.0 * minutes, every_s)
+        try:
+            figures = soak.run(60.0 * minutes, every_s)
+        except (KeyboardInterrupt, Terminated) as end:
+            console.print(f"ended early by {type(end).__name__} {end}; nothing is judged")
+            return 1
     figures["left"] = {"processes": soak.alive(), "shared_memory": soak.segments()}
     figures["broken"] = broken(figures)
     figures["holds"] = not figures["broken"]
@@ -117,7 +125,7 @@ class _Soak:
         self._tally = _Tally()
         self._pids: dict[str, int] = {}
         self._started: set[int] = set()
-        self._episode_s = 0.0
+        self._episode_s = -math.inf
 
     def run(self, duration_s: float, every_s: float) -> dict[str, Any]:
         """Run the graph and return the figures."""
@@ -142,8 +150,8 @@ class _Soak:
         return sorted(pid for pid in self._started if Path(f"/proc/{pid}").exists())
 
     def segments(self) -> list[str]:
-        """Return which shared memory of this run's processes is still there."""
-        return left_segments(self._memory.segments)
+        """Return which shared memory of this run's processes is still there and nobody's."""
+        return sorted(self._memory.segments & set(clean_shared_memory()))
 
     def _loop(self, started: float, duration_s: float, every_s: float) -> None:
         kill_until = started + KILL_SHARE * duration_s
@@ -155,7 +163,7 @@ class _Soak:
             if now >= sample_due:
                 sample_due = now + _SAMPLE_S
                 self._memory.sample(self._pids)
-            if not is_warm and now >= kill_until:
+            if not is_warm and now >= started + WARM_SHARE * duration_s:
                 is_warm = True
                 self._memory.forget()
             if now >= talk_due:
@@ -187,8 +195,7 @@ class _Soak:
                 answer = str(error)
             if not answer:
                 self._tally.enables += 1
-                self._episode_s = time.monotonic()
-                self._note_revival(self._episode_s - began, words)
+                self._note_revival(time.monotonic() - began, words)
                 return
             words[answer] += 1
             self._link.listen(0.2)
@@ -203,18 +210,22 @@ class _Soak:
             )
 
     def _try_to_enable(self) -> str:
-        """Return why the arms cannot be enabled, "" when they are."""
+        """Return why the arms cannot be enabled, "" when they are; a new episode where need be."""
         link = self._link
         link.call("bridge/enable", data=False)
         link.wait(lambda: link.mode() is not Mode.RUN, 5.0, "end of RUN")
         link.call("bridge/reset")
         link.wait(lambda: link.mode() is Mode.IDLE, 2.0, "IDLE")
+        if not self._is_over() and link.call("bridge/enable", data=True).success:
+            return ""
         link.call("sim/reset", timeout_s=_RESET_S)
         self._take_report()
         link.listen(0.3)
         if self._take_report()["states"] == 0:
             return "the wire checker does not hear the simulator yet"
         answer = link.call("bridge/enable", data=True)
+        if answer.success:
+            self._episode_s = time.monotonic()
         return "" if answer.success else answer.message
 
     def _take_report(self) -> dict[str, Any]:

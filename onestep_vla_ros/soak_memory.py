@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -113,11 +112,6 @@ class MemoryLog:
                 first, last = np.median(counts[:edge], axis=0), np.median(counts[-edge:], axis=0)
                 found[name] = (int(last[0] - first[0]), int(last[1] - first[1]))
         return found
-
-
-def left_segments(names: set[str]) -> list[str]:
-    """Return which of these segments still lie in shared memory, this process's own left out."""
-    return sorted(n for n in names - _segments(os.getpid()) if (SHARED_MEMORY / n).exists())
 
 
 def _slope_h(t: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
