@@ -58,9 +58,10 @@ class Sweep:
     make: Callable[[Setup], Driver] = field(default=_BRIDGE)
 
     def cases(self) -> Iterator[Case]:
-        """Yield the cases; their phases within a control period differ, too."""
+        """Yield the cases; their phases in a control period differ, too, and with the seed."""
         for n in range(self.cases_a_row):
-            phase_s = (n + 0.37 * n % 1.0) / self.cases_a_row * _REPLAN_S
+            between = (0.37 * n + 0.618 * self.seed) % 1.0
+            phase_s = (n + between) / self.cases_a_row * _REPLAN_S
             yield Case(n, self.seed + n, round(START_S + _RUNNING_S + phase_s, 6))
 
     def start(self, case: Case, **changes: object) -> Scene:
@@ -71,7 +72,8 @@ class Sweep:
 
     def prepare(self, case: Case, **changes: object) -> Scene:
         """Return a scene whose arms are just enabled."""
-        phase_s = 0.0003 + 0.001 * (3 * case.number % 10)
+        # off the grid of whole ms, on which messages come: who is first must not be chance
+        phase_s = 0.0003 + 0.001 * (3 * case.number % 10) + 0.0001 * (case.seed % 7)
         setup = shipped_setup(case.seed, **{"tick_phase_s": phase_s, **changes})
         scene = Scene(setup, self.make(setup))
         scene.run(START_S + 0.05)
