@@ -60,6 +60,7 @@ class LiveRobot:
         self._spin = spin
         self._is_sim = parameters.get("use_sim_time") == "true"
         self.has_clock = True
+        self._stamp_s = self._chunk_due_s = self.step = 0.0
         self.node = node = make_node("robot")
         self.heard, self.status, self.trace, self._due_s = [], {}, None, 0.0
         self.q = HOME.copy()
@@ -106,17 +107,15 @@ class LiveRobot:
             assert now_s < since_s + limit_s, f"{what} took more than {limit_s} s"
             if now_s >= self._due_s:
                 self._due_s = now_s + PERIOD_S
-                stamp_s = self.stamp_s()
+                stamp_s = self._stamp_s = time.monotonic() if self._is_sim else time.time()
                 if self._is_sim and self.has_clock:  # first, or the joints are in its future
                     self._clock.publish(Clock(clock=to_stamp(stamp_s)))
                 self._joints.publish(arrays_to_joint_state(self.q, np.zeros(DOF), stamp_s))
+                self._infer(now_s)
             return predicate()
 
         self._spin(once, self.node, what=what)
         return time.monotonic() - since_s
-
-    def stamp_s(self):
-        return time.monotonic() if self._is_sim else time.time()
 
     def live_for(self, seconds):
         end_s = time.monotonic() + seconds
@@ -128,18 +127,25 @@ class LiveRobot:
         assert future.result().success, future.result().message
 
     def send_chunk(self, q):
-        stamp_s = self.stamp_s()
-        self._chunks.publish(chunk_to_trajectory(Chunk(q, stamp_s, 0.04)))
-        return stamp_s
+        """Send waypoints (16, 14) observed with the newest joint state; return that time [s]."""
+        self._chunks.publish(chunk_to_trajectory(Chunk(q, self._stamp_s, 0.04)))
+        return self._stamp_s
 
     def run(self, step=0.01):
-        """Enable and follow chunks that move the first joint, until it is well under way."""
+        """Enable and move the first joint up and down, until it is well under way."""
         self.enable()
         self.live(lambda: len(self.heard) > 2, "the first commands")
-        waypoints = np.tile(HOME, (16, 1))
-        waypoints[:, 0] += step * np.arange(1, 17)
-        self.send_chunk(waypoints)
+        self.step = step
         self.live(lambda: abs(self.heard[-1][1].points[0].velocities[0]) > 0.1, "motion")
+
+    def _infer(self, now_s):
+        """Play the policy: every 0.2 s sixteen waypoints from where the arm is."""
+        if not self.step or now_s < self._chunk_due_s:
+            return
+        self._chunk_due_s = now_s + 0.2
+        if abs(self.q[0]) > 0.8:
+            self.step = -np.copysign(self.step, self.q[0])
+        self.send_chunk(self.q + self.step * np.arange(1, 17)[:, None] * (np.arange(DOF) == 0))
 
     def close(self):
         self.process.kill()

@@ -61,14 +61,15 @@ def test_first_command_is_the_measured_pose_at_rest(live, mode):
     assert robot.positions[0].data.tolist() == measured[7:].tolist()
 
 
-def test_chunk_is_run_on_its_own_clock(live):
+def test_plan_runs_out_into_rest_when_the_policy_falls_silent(live):
     robot = live()
     since_s = time.time()
     robot.run()
+    robot.step = 0.0
     robot.live(lambda: robot.trace.mode is Mode.HOLD, "the plan's end")
+    robot.live(lambda: robot.heard[-1][1].points[0].velocities[0] == 0.0, "rest")
     assert robot.trace.chunk_stamp_s >= since_s
-    # its 0.64 s are cut by max_plan_age_s, 0.6 s
-    assert robot.heard[-1][1].points[0].positions[0] == pytest.approx(0.15, abs=0.02)
+    assert abs(robot.heard[-1][1].points[0].positions[0]) > 0.05
 
 
 def test_policys_times_are_matched_with_its_chunks_on_the_steady_clock(live):
@@ -77,10 +78,16 @@ def test_policys_times_are_matched_with_its_chunks_on_the_steady_clock(live):
     robot.live(trace.get_subscription_count, "discovery")
     robot.enable()
     robot.live(lambda: robot.heard, "the first command")
-    captured_s = robot.send_chunk(np.tile(HOME, (16, 1)))
-    trace.publish(InferenceTrace(captured_s, *[captured_s] * 3).to_message())
-    key = "inferred_to_received_p50_ms"
-    robot.live(lambda: robot.status.get(key, "nan") != "nan", "the match")
+    key, sent_s = "inferred_to_received_p50_ms", []
+
+    def is_matched():
+        if not sent_s or time.monotonic() > sent_s[-1] + 0.5:  # a late one is refused
+            sent_s.append(time.monotonic())
+            captured_s = robot.send_chunk(np.tile(HOME, (16, 1)))
+            trace.publish(InferenceTrace(captured_s, *[captured_s] * 3).to_message())
+        return robot.status.get(key, "nan") != "nan"
+
+    robot.live(is_matched, "the match")
     assert 0.0 < float(robot.status[key]) < 200.0
 
 
