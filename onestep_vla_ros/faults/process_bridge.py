@@ -169,12 +169,13 @@ def _stress() -> Iterator[None]:
 def _starved(rig: Rig, i: int) -> None:
     rig.to_run()
     with _stress():
-        rig.link.listen(1.5)
+        rig.link.listen(1.0)
     rig.link.listen(0.2)
 
 
 def _paused(rig: Rig, i: int) -> float:
     rig.to_run()
+    rig.take_report()
     at_s = rig.children.send("bridge", signal.SIGSTOP)
     time.sleep(_PAUSE_S)
     rig.children.send("bridge", signal.SIGCONT)
@@ -226,7 +227,7 @@ ROWS = (
     ProcessRow(
         34,
         (
-            Case("four busy processes for 1.5 s", _starved),
+            Case("four busy processes for 1 s", _starved),
             Case("bridge stopped for 0.1 s: longest tick", _paused, _PAUSE_S + 2 * TC_S),
             Case("four busy processes, single points", _starved, setting="points"),
             Case("four busy processes, bare positions", _starved, setting="positions"),

@@ -38,7 +38,7 @@ _GRAPH_S = 1.0
 def _slow(rig: Rig, i: int) -> None:
     rig.to_run()
     rig.link.set("chunk_source", latency_s=_LATENCIES_S[i % len(_LATENCIES_S)])
-    rig.link.listen(2.0)
+    rig.link.listen(1.3)
     if rig.link.mode() not in (Mode.RUN, Mode.HOLD):
         raise RowError("slow inference led to more than HOLD", got=rig.link.state())
     rig.link.set("chunk_source", latency_s=0.03)
@@ -86,8 +86,9 @@ def _jump(rig: Rig, i: int) -> float:
 
 def _fast(rig: Rig, i: int) -> None:
     rig.to_run()
+    rig.take_report()
     at_s = rig.link.set("chunk_source", fault="fast")
-    rig.link.listen(1.0)
+    rig.link.listen(0.7)
     rig.link.set("chunk_source", fault="none", count=0)
     odd = {t.mode for t in rig.link.ticks if t.sent_s >= at_s} - {Mode.RUN, Mode.HOLD}
     if odd:

@@ -155,7 +155,7 @@ class Rig:
             link.wait(lambda: link.call("bridge/reset").success, _RUN_S, "rest for bridge/reset")
             link.wait(lambda: link.mode() is Mode.IDLE, _RUN_S, "IDLE after bridge/reset")
 
-    def to_run(self, dwell_s: tuple[float, float] = (0.25, 0.6)) -> None:
+    def to_run(self, dwell_s: tuple[float, float] = (0.15, 0.45)) -> None:
         """Bring the arms home and under way; go on for a moment drawn by chance."""
         link = self.link
         self.to_idle()
@@ -165,7 +165,6 @@ class Rig:
         link.wait(lambda: link.mode() is Mode.RUN, _RUN_S, "RUN after bridge/enable")
         at_s = time.time()
         link.listen(self.rng.uniform(*dwell_s))
-        self.take_report()
         self.must_run(at_s, "before the fault")
 
     def enable(self) -> None:
