@@ -43,7 +43,7 @@ def test_set_points_lie_on_the_periods_grid_and_ahead_of_time(live, period_s):
     assert np.median(steps) == 1.0
     names = ("tick_p99_ms", "tick_cpu_p99_ms")
     robot.live(lambda: int(robot.status.get("tick_count", 0)) > 100, "the figures")
-    assert all(0.0 < float(robot.status[name]) < 50.0 for name in names)
+    assert all(0.0 < float(robot.status[name]) < 500.0 for name in names)
 
 
 @pytest.mark.parametrize("mode", ["joint_trajectory", "joint_trajectory_point"])
