@@ -32,6 +32,7 @@ class SoakFaults:
 
     Attributes:
         counts: How often each was injected.
+        last: Name of the last that was over.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class SoakFaults:
         rng: random.Random,
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.last = ""
         self._children, self._link, self._start, self._rng = children, link, start, rng
         self._gentle = (
             self._pause("policy", 0.3, 1.5),
@@ -62,6 +64,7 @@ class SoakFaults:
         faults = (*self._gentle, *self._fatal) if may_kill else self._gentle
         name = self._rng.choice(faults)()
         self.counts[name] += 1
+        self.last = name
         return name
 
     def _pause(self, child: str, low_s: float, high_s: float) -> Callable[[], str]:

@@ -216,13 +216,14 @@ class _Soak:
         link.wait(lambda: link.mode() is not Mode.RUN, 5.0, "end of RUN")
         link.call("bridge/reset")
         link.wait(lambda: link.mode() is Mode.IDLE, 2.0, "IDLE")
-        if not self._is_over() and link.call("bridge/enable", data=True).success:
-            return ""
-        link.call("sim/reset", timeout_s=_RESET_S)
         self._take_report()
         link.listen(0.3)
         if self._take_report()["states"] == 0:
-            return "the wire checker does not hear the simulator yet"
+            return "the wire checker does not hear the simulator"
+        if not self._is_over() and link.call("bridge/enable", data=True).success:
+            return ""
+        link.call("sim/reset", timeout_s=_RESET_S)
+        link.listen(0.3)
         answer = link.call("bridge/enable", data=True)
         if answer.success:
             self._episode_s = time.monotonic()
@@ -233,6 +234,13 @@ class _Soak:
         report: dict[str, Any] = json_module.loads(text)
         tally = self._tally
         tally.found.add(report)
+        if report["violations"]:
+            self._console.print(
+                f"violations {report['violations']}: {report['examples']}; "
+                f"the last fault: {self._faults.last}",
+                style="red",
+                highlight=False,
+            )
         tally.ticks += report["ticks"]
         tally.governed += report["governed"]
         tally.missed += report["missed"]

@@ -16,7 +16,8 @@ from onestep_vla_ros.transport import SHARED_MEMORY
 
 _HOUR_S = 3600.0
 _PROC = Path("/proc")
-_MAPPED = re.compile(rf"{SHARED_MEMORY}/(fast\S+)")
+_MAPPED = re.compile(rf"{SHARED_MEMORY}/(fast(?:rtps|dds)_[0-9a-f]{{16}})\b")
+"""A participant's own segment; the small port files are shared by all sessions of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
