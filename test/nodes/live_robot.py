@@ -148,6 +148,11 @@ class LiveRobot:
         self.send_chunk(self.q + self.step * np.arange(1, 17)[:, None] * (np.arange(DOF) == 0))
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        """End the process as an operator would; a killed peer unsettles our own middleware."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stderr.close()
