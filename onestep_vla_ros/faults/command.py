@@ -90,6 +90,8 @@ def _pure(request: FaultsRequest, console: Console) -> tuple[list[RowResult], li
             if isinstance(result, RowResult):
                 rows.append(result)
                 progress.update(task, description=_line(result))
+                if not console.is_terminal:  # where no bar is drawn, a line says how far it is
+                    console.print(_line(result))
             else:
                 found += result
             progress.advance(task)
