@@ -254,10 +254,10 @@ def _print(rows: list[dict[str, Any]]) -> None:
     table = Table("", *(str(row["name"]) for row in rows))
     for stream in _STREAMS:
         cells = [f"{r[stream]['p50_ms']} / {r[stream]['p99_ms']}" for r in rows]
-        table.add_row(f"{stream}: step p50 / p99 [ms]", *cells)
-    table.add_row("resting: reached after p50 [s]", *(str(r["reach_s"]["p50"]) for r in rows))
+        table.add_row(f"{stream}: step p50 / p99, ms", *cells)
+    table.add_row("resting: reached after p50, s", *(str(r["reach_s"]["p50"]) for r in rows))
     errors = [f"{r['moving_error_rad']['max']:.1e}" for r in rows]
-    table.add_row("moving: largest error [rad]", *errors)
+    table.add_row("moving: largest error, rad", *errors)
     for stream in _STREAMS:
         table.add_row(f"{stream}: violations", *(str(r["violations"][stream]) for r in rows))
         refused = [str(r["refused_references"][stream]) for r in rows]
