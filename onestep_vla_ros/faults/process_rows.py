@@ -72,7 +72,7 @@ class _Outcome:
                 f"{self.case.allowance_s:.3f} s"
             )
         if self.stalls:
-            text += f"; {self.stalls} more were repeated: the robot's stand-in stalled by itself"
+            text += f"; {self.stalls} more were repeated: joint states were late by themselves"
         if self.errors:
             text += f"; {len(self.errors)} went wrong, the first: {self.errors[0]}"
         return text
