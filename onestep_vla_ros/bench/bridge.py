@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onestep_vla_ros.core.errors import OneStepError
+from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.files import share_dir
 from onestep_vla_ros.processes import Processes
 from onestep_vla_ros.report import write_json
@@ -127,6 +128,8 @@ def _bridge(case: Case) -> list[str]:
         "output_mode": f"[{case.mode}, {case.mode}]",
         "start_check": '"off"',
         "fifo_priority": case.fifo_priority,
+        # the driver moves on by the clock, whether the bridge follows or, starved, holds
+        "tracking_error_limit": str([10.0] * DOF),
     }
     for name, value in parameters.items():
         words += ["-p", f"{name}:={value}"]

@@ -88,7 +88,7 @@ def test_policys_times_are_matched_with_its_chunks_on_the_steady_clock(live):
         return robot.status.get(key, "nan") != "nan"
 
     robot.live(is_matched, "the match")
-    assert 0.0 < float(robot.status[key]) < 200.0
+    assert 0.0 < float(robot.status[key]) < 2000.0  # not the 50 years between both clocks
 
 
 def test_lost_joint_states_stop_the_arms_by_the_steady_clock(live):
