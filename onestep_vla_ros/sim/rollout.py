@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
@@ -78,10 +81,7 @@ def run_episode(
     episode = Episode(seed=seed, instruction=world.instruction)
     pending: deque[tuple[float, Chunk]] = deque()
     next_observation_s = world.time_s
-    q, qd = world.joint_state()
-    hold = q
-    bridge.on_joint_state(q, qd, world.time_s, world.time_s)
-    bridge.enable(world.time_s)
+    hold = _enable(bridge, world)
     while world.time_s < timing.timeout_s:
         now_s = world.time_s
         q, qd = world.joint_state()
@@ -96,20 +96,25 @@ def run_episode(
         while pending and pending[0][0] <= now_s + 1e-9:
             _hand_over(bridge, pending.popleft()[1], now_s, episode)
         command = bridge.tick(now_s)
-        if command.q is not None:
-            hold = command.q
+        hold = hold if command.q is None else command.q
         episode.ticks += 1
         episode.governed_ticks += int(command.governor_active)
         world.step(hold, config.control_period_s)
-        if command.mode is Mode.FAULT:
-            episode.fault = command.reason
-            break
-        if world.success():
-            episode.success = True
+        episode.fault = command.reason if command.mode is Mode.FAULT else ""
+        episode.success = not episode.fault and world.success()
+        if episode.fault or episode.success:
             break
     episode.time_s = world.time_s
     episode.wrong_object = bool(getattr(world, "wrong_object", lambda: False)())
     return episode
+
+
+def _enable(bridge: Bridge, world: World) -> NDArray[np.float64]:
+    """Enable at the world's pose and return it, (14,)."""
+    q, qd = world.joint_state()
+    bridge.on_joint_state(q, qd, world.time_s, world.time_s)
+    bridge.enable(world.time_s)
+    return q
 
 
 def _hand_over(bridge: Bridge, chunk: Chunk, now_s: float, episode: Episode) -> None:
