@@ -104,7 +104,7 @@ def run_demo(request: DemoRequest) -> int:
 
 
 def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures DESIGN section 6 names for `demo`, from the conductor's summary."""
+    """Return the figures of `demo`, from the conductor's summary."""
     episodes, bridge = summary["episodes"], summary["bridge"]
     successes = sum(e["success"] for e in episodes)
     done_s = sorted(e["time_s"] for e in episodes if e["success"])

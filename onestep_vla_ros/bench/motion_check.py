@@ -14,7 +14,7 @@ KINDS = ("finite", "position", "velocity", "acceleration", "jerk", "rates", "tai
 """What is counted: the first five on the positions; `rates` is qd and qdd against them."""
 
 _RELATIVE = 1e-6
-"""Allowed above V, A and J, as RELIABILITY's I3 to I5 allow."""
+"""Allowed above V, A and J, as the wire checker's I3 to I5 allow."""
 
 
 class MotionCheck:

@@ -24,7 +24,7 @@ class WireCheck:
     Time is commanded time: the stamps of trajectory messages, the count of messages where the
     output is streamed. From these it rebuilds the motion at the control period Tc. A stamp
     that is n periods after the last means the controller ran n - 1 periods of the last
-    message's tail meanwhile. What is checked, by number in RELIABILITY section 3:
+    message's tail meanwhile. What is checked, by number in the README's list:
 
     - I1 finite; I2 positions within limits and margin; I3, I4, I5 velocity, acceleration and
       jerk by first, second and third differences at Tc, the first command preceded by rest.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 11 to 14 and 22: a policy that dies, hangs, fails, is slow or is cut off.
 
-RELIABILITY bounds row 11 by min(remaining chunk, T_age) + T_stop. T_age (max_observation_age_s)
+One could bound row 11 by min(remaining chunk, max_observation_age_s) + T_stop. That parameter
 is how old an observation may be when its chunk arrives; how long a plan may be followed is
 max_plan_age_s, which has to exceed replan period + latency. So the bound here is
 min(chunk, max_plan_age_s) + Tc + T_stop from the last observation the plan rests on.

@@ -65,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRow:
-    """A row of RELIABILITY section 2 with real processes."""
+    """A row of the fault matrix with real processes."""
 
     row: int
     cases: tuple[Case, ...]

@@ -45,7 +45,7 @@ FAULTS: dict[int, str] = {
     34: "CPU starved",
     35: "arms are not where the plan starts",
 }
-"""The rows of RELIABILITY section 2, by number, in a few words."""
+"""The rows of the fault matrix, by number, in a few words."""
 
 KINDS = ("pure", "process")
 
@@ -55,7 +55,7 @@ class RowResult:
     """One row as it came out.
 
     Attributes:
-        row: Number in RELIABILITY section 2, 1 to 35.
+        row: Number in the fault matrix, 1 to 35.
         fault: What was injected, in a few words.
         bound_s: Longest time allowed [s]; None where the row bounds no time.
         worst_s: Longest time seen over all repetitions [s]; None where no time was measured.

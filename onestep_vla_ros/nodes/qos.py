@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service of every topic, stated once (DESIGN section 3)."""
+"""Quality of service of every topic, stated once."""
 
 from __future__ import annotations
 

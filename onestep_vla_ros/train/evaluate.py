@@ -61,7 +61,7 @@ class Evaluation:
 
 
 def evaluate(request: Evaluation) -> tuple[list[Episode], dict[str, object]]:
-    """Run the episodes and return them with the figures DESIGN's `eval` JSON names.
+    """Run the episodes and return them with the figures of `eval`'s JSON.
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged or does not fit the world.
