@@ -234,3 +234,18 @@ def test_refusal_is_the_reason_to_hold_only_without_a_plan():
     assert tally.hold_reason == "no chunk yet"
     assert tally.refuse(late, has_plan=False) == ""
     assert tally.hold_reason == "chunk refused, too few waypoints left: too late"
+
+
+def test_only_as_many_commands_are_kept_as_a_fresh_state_can_need(watch):
+    for k in range(1000):
+        watch.on_command(TC * k, HOME)
+    assert len(watch._commands) == 8 + 3  # the timeout is eight periods
+
+
+def test_forget_ends_a_row_of_jumps(watch):
+    assert (watch.is_jumping, watch.has_jumped) == (False, False)
+    watch.take(HOME, None, 1.0, 1.0)
+    watch.take(_at(0, 1.5), None, 1.001, 1.01)
+    assert watch.is_jumping
+    watch.forget()
+    assert (watch.is_jumping, watch.has_jumped) == (False, False)
