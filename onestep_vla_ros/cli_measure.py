@@ -58,7 +58,7 @@ def run_soak(options: argparse.Namespace) -> int:
         from onestep_vla_ros.bench.limits import run_limits
 
         return run_limits(int(options.samples), options.seed, options.jobs, options.json)
-    from onestep_vla_ros.soak_graph import run_soak as run
+    from onestep_vla_ros.soak.graph import run_soak as run
 
     return run(options.minutes, options.every, options.seed, options.json)
 

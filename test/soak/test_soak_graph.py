@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from onestep_vla_ros import soak_memory
 from onestep_vla_ros.core.errors import ConfigError
-from onestep_vla_ros.soak_memory import MemoryLog
-from onestep_vla_ros.soak_report import broken
+from onestep_vla_ros.soak import memory as soak_memory
+from onestep_vla_ros.soak.memory import MemoryLog
+from onestep_vla_ros.soak.report import broken
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_slope_over_a_short_time_is_not_judged():
 
 def test_no_time_to_soak_is_refused():
     pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
-    from onestep_vla_ros.soak_graph import run_soak
+    from onestep_vla_ros.soak.graph import run_soak
 
     with pytest.raises(ConfigError, match="soak"):
         run_soak(0.0, 10.0, 0, None)

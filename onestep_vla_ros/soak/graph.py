@@ -25,9 +25,9 @@ from onestep_vla_ros.graph import find_graph
 from onestep_vla_ros.nodes.rig_link import RigLink
 from onestep_vla_ros.processes import Terminated
 from onestep_vla_ros.report import write_json
-from onestep_vla_ros.soak_faults import SoakFaults
-from onestep_vla_ros.soak_memory import MemoryLog
-from onestep_vla_ros.soak_report import broken, show
+from onestep_vla_ros.soak.faults import SoakFaults
+from onestep_vla_ros.soak.memory import MemoryLog
+from onestep_vla_ros.soak.report import broken, show
 from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
 from onestep_vla_ros.up import command
 
