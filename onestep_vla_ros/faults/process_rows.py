@@ -21,6 +21,7 @@ from onestep_vla_ros.faults.process_row import Case, ProcessRow
 from onestep_vla_ros.faults.process_start import ROWS as START_ROWS
 from onestep_vla_ros.faults.row import FAULTS, RowResult
 from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.processes import Terminated
 
 PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
     sorted(
@@ -147,6 +148,8 @@ def _run_case(case: Case, graph: _Graph, repetitions: int) -> _Outcome:
             time_s = case.run(rig, i)
             rig.take_report()
             _judge(case, rig.found)
+        except Terminated:
+            raise
         except Stalled as error:
             outcome.stalls += 1
             if outcome.stalls > _MOST_STALLS:
