@@ -25,6 +25,7 @@ _AGAIN_S = 1.0
 """Lockstep: after this long without an answer the tick's messages go out once more [s]."""
 _STATUS_S = 0.1
 _LATENCIES = 5000
+_CAPTURES = 500
 
 
 class LockstepError(OneStepError):
@@ -83,6 +84,8 @@ class SimLoop:
         if has_images:
             self._camera_due_s = now_s + config.camera_period_s
             self._captured[round(now_s, 6)] = time.monotonic()
+            if len(self._captured) > _CAPTURES:  # nobody answers: the arms are not enabled
+                del self._captured[next(iter(self._captured))]
             self._images = {c.name: self._world.render(c) for c in self._world.cameras}
         self._publish(now_s, has_images)
         if config.mode == "lockstep" and self._episode > 0:
