@@ -20,8 +20,9 @@ _NAN_SINGLE = b"\x00\x00\xc0\x7f"
 
 
 def copy_checkpoint(parent: Path) -> Path:
-    """Return a copy of the shipped checkpoint in `parent`."""
-    return shutil.copytree(share_dir() / "resource" / "nano_place", parent / "checkpoint")
+    """Return a copy of the shipped checkpoint in `parent`, without what no manifest may name."""
+    shipped, notes = share_dir() / "resource" / "nano_place", shutil.ignore_patterns("training_*")
+    return shutil.copytree(shipped, parent / "checkpoint", ignore=notes)
 
 
 def _flip(folder: Path) -> None:

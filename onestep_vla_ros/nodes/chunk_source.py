@@ -120,7 +120,8 @@ class ChunkSource:
                 self.faults.kind = parameter.value
             elif parameter.name == "count":
                 self.faults.count = int(parameter.value)
-        return SetParametersResult(successful=True)
+        # when it was set: a chunk may go out before the caller has the answer
+        return SetParametersResult(successful=True, reason=repr(time.time()))
 
 
 def main(arguments: list[str] | None = None) -> int:
