@@ -14,26 +14,29 @@ from onestep_vla_ros.transport import SHARED_MEMORY
 
 pytestmark = [pytest.mark.ros, pytest.mark.sim, pytest.mark.slow]
 _DEADLINE_S = 120.0
+_MARK = "ONESTEP_VLA_TEST_GRAPH"
 
 
 def _start(out):
     command = [sys.executable, "-m", "onestep_vla_ros.cli", "demo", "--episodes", "1"]
     command += ["--seed", "2001", "--bar", "0", "--out", str(out)]
     log = (out.parent / "demo.log").open("w")
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    environment = {**os.environ, _MARK: str(out)}
+    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def _ours():
-    """Processes of our graphs on this machine."""
+def _graph(out):
+    """Processes of the graph that was started for `out`, wherever they hang now."""
+    mark = f"{_MARK}={out}".encode()
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    words = file.read()
+                with open(f"/proc/{entry}/environ", "rb") as file:
+                    variables = file.read().split(b"\0")
             except OSError:
                 continue
-            if b"_node" in words and b"onestep_vla_ros" in words:
+            if mark in variables:
                 found.append(int(entry))
     return found
 
@@ -59,7 +62,7 @@ def test_one_episode_leaves_film_plot_and_result(tmp_path):
     assert result["capture_to_command_ms"]["p50"] > 0.0
     assert (out / "demo.mp4").stat().st_size > 10_000
     assert (out / "joints.png").stat().st_size > 10_000
-    _wait(lambda: not _ours(), "the graph to be gone")
+    _wait(lambda: not _graph(out), "the graph to be gone")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -69,7 +72,8 @@ def test_a_killed_demo_leaves_no_process_and_no_shared_memory(tmp_path, number):
     demo = _start(out)
     _wait(lambda: (out / "progress.json").is_file() or demo.poll() is not None, "an episode")
     assert demo.poll() is None, (tmp_path / "demo.log").read_text()
+    assert len(_graph(out)) > 4
     demo.send_signal(number)
     demo.wait(timeout=_DEADLINE_S)
-    _wait(lambda: not _ours(), "the graph to be gone")
+    _wait(lambda: not _graph(out), "the graph to be gone")
     _wait(lambda: {p.name for p in SHARED_MEMORY.iterdir()} <= before, "shared memory to be clean")
