@@ -6,8 +6,12 @@ from __future__ import annotations
 import copy
 import math
 import random
+import time
 
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.nodes.messages import MAX_POINTS, to_duration, to_seconds, to_stamp
@@ -42,20 +46,24 @@ _SHUFFLED = 20
 
 
 class ChunkFaults:
-    """Spoils chunks as `kind` says, `count` of them (0: all).
+    """Spoils chunks as a node's parameter `fault` says, `count` of them (0: all).
+
+    Setting either answers with the system time at which it was done: a chunk may go out
+    before the caller has the answer.
 
     Args:
-        rng: Where chance comes from.
+        node: Gets the parameters `fault`, `count` and `seed`.
 
     Attributes:
         kind: One of `CHUNK_FAULTS`.
         count: How many are still to be spoilt; 0 means until `kind` is changed.
     """
 
-    def __init__(self, rng: random.Random) -> None:
-        self.kind = "none"
-        self.count = 0
-        self._rng = rng
+    def __init__(self, node: Node) -> None:
+        self.kind = str(node.declare_parameter("fault", "none").value)
+        self.count = int(node.declare_parameter("count", 0).value)
+        self._rng = random.Random(node.declare_parameter("seed", 0).value)  # noqa: S311
+        node.add_on_set_parameters_callback(self._on_parameters)
 
     def spoil(self, message: JointTrajectory) -> list[JointTrajectory]:
         """Return the messages to send instead of `message`, in this order."""
@@ -72,6 +80,17 @@ class ChunkFaults:
             return self._several(kind, message)
         getattr(self, f"_{kind}")(message)
         return [message]
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "fault":
+                if parameter.value not in CHUNK_FAULTS:
+                    reason = f"fault; got: {parameter.value!r}; allowed: {list(CHUNK_FAULTS)}"
+                    return SetParametersResult(successful=False, reason=reason)
+                self.kind = parameter.value
+            elif parameter.name == "count":
+                self.count = int(parameter.value)
+        return SetParametersResult(successful=True, reason=repr(time.time()))
 
     def _several(self, kind: str, message: JointTrajectory) -> list[JointTrajectory]:
         if kind == "twice":

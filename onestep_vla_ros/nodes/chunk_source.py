@@ -8,27 +8,24 @@ when the parameter `fault` says so; `count` says how many (0: until the fault is
 from __future__ import annotations
 
 import math
-import random
 import sys
 import time
 from collections import deque
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import JointError
 from onestep_vla_ros.core.joints import DOF
-from onestep_vla_ros.nodes.chunk_faults import CHUNK_FAULTS, ChunkFaults
-from onestep_vla_ros.nodes.entry import run_node
-from onestep_vla_ros.nodes.executor import make_executor, spin
+from onestep_vla_ros.nodes.chunk_faults import ChunkFaults
+from onestep_vla_ros.nodes.entry import run_node, spin_node
 from onestep_vla_ros.nodes.messages import (
     chunk_to_trajectory,
     joint_state_to_arrays,
@@ -57,21 +54,17 @@ class ChunkSource:
         self._node = node
         node.declare_parameter("period_s", 0.2)
         node.declare_parameter("latency_s", 0.03)
-        node.declare_parameter("fault", "none")
-        node.declare_parameter("count", 0)
-        node.declare_parameter("seed", 0)
         node.declare_parameter("topic", "action_chunk")
         self._home: NDArray[np.float64] | None = None
         self._newest: tuple[NDArray[np.float64], float] | None = None
         self._waiting: deque[tuple[float, JointTrajectory]] = deque()
         self._start_s = 0.0
-        self.faults = ChunkFaults(random.Random(node.get_parameter("seed").value))  # noqa: S311
+        self.faults = ChunkFaults(node)
         topic = str(node.get_parameter("topic").value)
         self._chunks = node.create_publisher(JointTrajectory, topic, RELIABLE)
         poses = node.create_publisher(JointTrajectory, "policy/start_pose", LATCHED)
         poses.publish(start_pose_to_trajectory(np.full(DOF, -_ANYWHERE), np.full(DOF, _ANYWHERE)))
         node.create_subscription(JointState, "joint_states", self._on_joint_state, SENSOR)
-        node.add_on_set_parameters_callback(self._on_parameters)
         steady = RosClock(clock_type=ClockType.STEADY_TIME)
         period_s = float(node.get_parameter("period_s").value)
         node.create_timer(period_s, self.look, clock=steady)
@@ -111,34 +104,10 @@ class ChunkSource:
             return
         self._newest = (q, stamp_s)
 
-    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            if parameter.name == "fault":
-                if parameter.value not in CHUNK_FAULTS:
-                    reason = f"fault; got: {parameter.value!r}; allowed: {list(CHUNK_FAULTS)}"
-                    return SetParametersResult(successful=False, reason=reason)
-                self.faults.kind = parameter.value
-            elif parameter.name == "count":
-                self.faults.count = int(parameter.value)
-        # when it was set: a chunk may go out before the caller has the answer
-        return SetParametersResult(successful=True, reason=repr(time.time()))
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Send chunks until shutdown."""
-    return run_node("chunk_source", arguments, _run)
-
-
-def _run() -> int:
-    node = Node("chunk_source")
-    executor = make_executor()
-    executor.add_node(node)
-    try:
-        ChunkSource(node)
-        spin(executor)
-    finally:
-        node.destroy_node()
-    return 0
+    return run_node("chunk_source", arguments, partial(spin_node, "chunk_source", ChunkSource))
 
 
 if __name__ == "__main__":

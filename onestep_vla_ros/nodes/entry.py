@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from onestep_vla_ros.core.errors import OneStepError
+from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.lifetime import watch_signals
 
 
@@ -36,3 +38,17 @@ def run_node(name: str, arguments: list[str] | None, body: Callable[[], int]) ->
         return 1
     finally:
         rclpy.try_shutdown()
+
+
+def spin_node(name: str, build: Callable[[Node], object]) -> int:
+    """Spin a node called `name`, filled by `build`, until shutdown: a body for `run_node`."""
+    node = Node(name)
+    executor = make_executor()
+    executor.add_node(node)
+    try:
+        carrier = build(node)  # kept alive while it spins
+        spin(executor)
+        del carrier
+    finally:
+        node.destroy_node()
+    return 0

@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections import deque
+from functools import partial
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -29,8 +30,7 @@ from trajectory_msgs.msg import JointTrajectory
 from onestep_vla_ros.core.joints import ARMS, DOF, arm_slice
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.nodes.controller import ArmController
-from onestep_vla_ros.nodes.entry import run_node
-from onestep_vla_ros.nodes.executor import make_executor, spin
+from onestep_vla_ros.nodes.entry import run_node, spin_node
 from onestep_vla_ros.nodes.messages import arrays_to_joint_state, to_seconds, to_stamp
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR
 from onestep_vla_ros.nodes.stand_in_cameras import CAMERA_FAULTS, SyntheticCamera
@@ -218,19 +218,9 @@ def _stamp_s(message: JointTrajectory) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Stand in for a robot until shutdown."""
-    return run_node("stand_in_robot", arguments, _run)
-
-
-def _run() -> int:
-    node = Node("stand_in_robot")
-    executor = make_executor()
-    executor.add_node(node)
-    try:
-        StandInRobot(node)
-        spin(executor)
-    finally:
-        node.destroy_node()
-    return 0
+    return run_node(
+        "stand_in_robot", arguments, partial(spin_node, "stand_in_robot", StandInRobot)
+    )
 
 
 if __name__ == "__main__":
