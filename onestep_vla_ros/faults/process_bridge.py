@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -33,6 +34,8 @@ _BUSY = "while True: pass"
 _HUNG_S = 0.5
 _PAUSE_S = 0.1
 _AWAY_RAD = 0.15
+_LEASE_SPREAD_S = 0.5
+"""Participants notice at most this far apart that a lease has run out [s]."""
 
 
 def _bridge_killed(rig: Rig, i: int) -> float:
@@ -42,7 +45,20 @@ def _bridge_killed(rig: Rig, i: int) -> float:
     rig.link.listen(_H_OUT_S + 0.1)
     rest_s = _arms_rest_s(rig, at_s)
     _relaunch_bridge(rig)
+    _forget_the_dead(rig)
     return rest_s
+
+
+def _forget_the_dead(rig: Rig) -> None:
+    """Wait until a killed bridge has left the graph: the next case allows one publisher."""
+    for arm in ARMS:
+        topic = f"{arm}_arm_controller/joint_trajectory"
+        rig.link.wait(partial(_is_alone, rig, topic), 10.0, f"one publisher of {topic}")
+    rig.link.listen(_LEASE_SPREAD_S)
+
+
+def _is_alone(rig: Rig, topic: str) -> bool:
+    return rig.link.publishers(topic) == 1
 
 
 def _bridge_hung(rig: Rig, i: int) -> float:
