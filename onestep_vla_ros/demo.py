@@ -19,9 +19,10 @@ from onestep_vla_ros.graph import Node, find_graph
 from onestep_vla_ros.plot import write_plot
 from onestep_vla_ros.processes import Processes, Terminated
 from onestep_vla_ros.recording import Recording
-from onestep_vla_ros.report import wilson, write_json
+from onestep_vla_ros.report import write_json
 from onestep_vla_ros.sim.tasks import check_task
 from onestep_vla_ros.transport import environment, free_domain
+from onestep_vla_ros.trials import wilson
 from onestep_vla_ros.up import command
 
 _POLL_S = 0.2
@@ -78,8 +79,7 @@ def run_demo(request: DemoRequest) -> int:
     request.out.mkdir(parents=True, exist_ok=True)
     for name in ("progress.json", "episodes.json", "demo.mp4", "joints.png", "result.json"):
         (request.out / name).unlink(missing_ok=True)
-    console = Console()
-    started = time.monotonic()
+    console, started = Console(), time.monotonic()
     try:
         if not _run_graph(request, console):
             return 1

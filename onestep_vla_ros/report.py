@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form every measured result is written in: machine, interval, percentiles, JSON."""
+"""The form every measured result is written in: machine, percentiles, JSON, marked tables."""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import sys
@@ -15,29 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from onestep_vla_ros.core.errors import ConfigError
+
 _PACKAGES = ("numpy", "torch", "transformers", "mujoco", "ros-jazzy-rclpy")
-
-
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of a success rate, 95 % by default.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
-    inference", JASA 22 (1927).
-
-    Raises:
-        ValueError: `trials` is not positive or `successes` lies outside 0..trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(
-            f"need 0 <= successes <= trials and trials >= 1, got {successes}/{trials}"
-        )
-    p = successes / trials
-    centre = p + z * z / (2 * trials)
-    half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    low = 0.0 if successes == 0 else (centre - half) / scale
-    high = 1.0 if successes == trials else (centre + half) / scale
-    return low, high
+_END = "<!-- end -->"
 
 
 def percentiles_ms(samples_s: Sequence[float]) -> dict[str, float] | None:
@@ -83,6 +63,31 @@ def write_json(path: Path, command: str, seed: int, figures: Mapping[str, object
     partial = path.with_name(path.name + ".part")
     partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def write_marked(path: Path, kind: str, tables: Mapping[str, str]) -> None:
+    """Replace what stands between `<!-- KIND: NAME -->` and the next `<!-- end -->`.
+
+    Args:
+        path: A Markdown file with these marks.
+        kind: KIND, what the tables are about.
+        tables: NAME to its new content.
+
+    Raises:
+        ConfigError: The file or a mark is missing; nothing is then written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"file {path} cannot be read", got=error.strerror) from None
+    for name, table in tables.items():
+        mark = f"<!-- {kind}: {name} -->\n"
+        start, found, rest = text.partition(mark)
+        _, end, after = rest.partition(_END)
+        if not found or not end:
+            raise ConfigError(f"file {path} has no mark", got="none", allowed=f"{mark}…{_END}")
+        text = f"{start}{mark}{table}\n{_END}{after}"
+    path.write_text(text, encoding="utf-8")
 
 
 def _cpu_model() -> str:

@@ -14,7 +14,8 @@ PACKAGE = "onestep_vla_ros"
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 LAYERS = ("core", "policy", "sim", "train", "nodes")
 # Who may import whom. The files beside the layers are composition roots, but for files.py (paths
-# and YAML), transport.py and report.py (machine facts), which anyone above core may use.
+# and YAML), transport.py, report.py (machine facts) and trials.py (statistics), which anyone
+# above core may use.
 ALLOWED = {
     "core": {"core"},
     "policy": {"core", "policy", "root"},
@@ -22,7 +23,7 @@ ALLOWED = {
     "train": {"core", "policy", "sim", "train", "root"},
     "nodes": {"core", "policy", "sim", "nodes", "root"},
 }
-ROOT_FILES_FOR_ALL = {"files", "transport", "report"}
+ROOT_FILES_FOR_ALL = {"files", "transport", "report", "trials"}
 ROS = {
     "rclpy",
     "ament_index_python",

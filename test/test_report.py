@@ -1,29 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
-import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
-from onestep_vla_ros.report import percentiles_ms, wilson, write_json
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval_equals_scipys(counts):
-    successes, trials = counts
-    low, high = wilson(successes, trials)
-    theirs = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    assert math.isclose(low, theirs.low, abs_tol=1e-6)
-    assert math.isclose(high, theirs.high, abs_tol=1e-6)
-    assert low <= successes / trials <= high
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(1, 0), (-1, 5), (6, 5)])
-def test_wilson_refuses_impossible_counts(successes, trials):
-    with pytest.raises(ValueError, match="successes"):
-        wilson(successes, trials)
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.report import percentiles_ms, write_json, write_marked
 
 
 def test_percentiles_are_in_milliseconds_and_none_without_samples():
@@ -50,3 +31,15 @@ def test_result_with_nan_is_refused_and_leaves_the_old_file(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, "eval", 0, {"success_rate": float("nan")})
     assert path.read_text() == before
+
+
+def test_marks_of_a_file_are_replaced_and_nothing_else(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("a\n<!-- faults: pure -->\nold\n<!-- end -->\nb\n<!-- end -->\n")
+    write_marked(path, "faults", {"pure": "| new |"})
+    write_marked(path, "faults", {"pure": "| newer |"})
+    assert path.read_text() == (
+        "a\n<!-- faults: pure -->\n| newer |\n<!-- end -->\nb\n<!-- end -->\n"
+    )
+    with pytest.raises(ConfigError, match="no mark"):
+        write_marked(path, "faults", {"process": "x"})

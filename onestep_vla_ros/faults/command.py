@@ -27,9 +27,8 @@ from onestep_vla_ros.faults.tables import (
     rows_markdown,
     rows_table,
     time_text,
-    write_marked,
 )
-from onestep_vla_ros.report import write_json
+from onestep_vla_ros.report import write_json, write_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _write(
         tables = {"process" if request.processes else "pure": rows_markdown(rows)}
         if found:
             tables["alternatives"] = comparison_markdown(found)
-        write_marked(request.readme, tables)
+        write_marked(request.readme, "faults", tables)
 
 
 def _progress(console: Console) -> Progress:

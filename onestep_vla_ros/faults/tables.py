@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix as it came out: on the terminal, in Markdown, in the README's marks, in JSON."""
+"""The matrix as it came out: on the terminal, in Markdown, in JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.table import Table
 
-from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.faults.comparison import BRIDGE, Compared
 from onestep_vla_ros.faults.row import RowResult
 
-_END = "<!-- end -->"
 _NO_TIME = "–"
 
 
@@ -98,30 +95,6 @@ def comparison_json(found: Sequence[Compared]) -> dict[str, object]:
             "rows": {str(c.row): c.violations for c in sorted(own, key=lambda c: c.row)},
         }
     return result
-
-
-def write_marked(path: Path, tables: dict[str, str]) -> None:
-    """Replace what stands between `<!-- faults: NAME -->` and the next `<!-- end -->`.
-
-    Args:
-        path: A Markdown file with these marks.
-        tables: NAME to its new content.
-
-    Raises:
-        ConfigError: The file or a mark is missing.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"file {path} cannot be read", got=error.strerror) from None
-    for name, table in tables.items():
-        mark = f"<!-- faults: {name} -->\n"
-        start, found, rest = text.partition(mark)
-        _, end, after = rest.partition(_END)
-        if not found or not end:
-            raise ConfigError(f"file {path} has no mark", got="none", allowed=f"{mark}…{_END}")
-        text = f"{start}{mark}{table}\n{_END}{after}"
-    path.write_text(text, encoding="utf-8")
 
 
 def time_text(seconds: float | None) -> str:

@@ -19,10 +19,11 @@ from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
 from onestep_vla_ros.policy.policy import load_policy
-from onestep_vla_ros.report import percentiles_ms, wilson
+from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.sim.expert import ExpertPolicy
 from onestep_vla_ros.sim.rollout import Episode, Infer, Timing, run_episode
 from onestep_vla_ros.sim.yam_station import YamStation
+from onestep_vla_ros.trials import wilson
 
 WORLDS = ("yam",)
 

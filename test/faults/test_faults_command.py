@@ -18,7 +18,6 @@ from onestep_vla_ros.faults.tables import (
     comparison_markdown,
     rows_markdown,
     time_text,
-    write_marked,
 )
 
 ROWS = [
@@ -91,18 +90,6 @@ def test_markdown_keeps_its_columns_whatever_a_detail_holds():
 )
 def test_times_are_read_at_a_glance(seconds, text):
     assert time_text(seconds) == text
-
-
-def test_marks_of_a_file_are_replaced_and_nothing_else(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text("a\n<!-- faults: pure -->\nold\n<!-- end -->\nb\n<!-- end -->\n")
-    write_marked(path, {"pure": "| new |"})
-    write_marked(path, {"pure": "| newer |"})
-    assert path.read_text() == (
-        "a\n<!-- faults: pure -->\n| newer |\n<!-- end -->\nb\n<!-- end -->\n"
-    )
-    with pytest.raises(ConfigError, match="no mark"):
-        write_marked(path, {"process": "x"})
 
 
 @pytest.mark.parametrize("row", [0, 15])

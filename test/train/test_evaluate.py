@@ -2,9 +2,9 @@
 import pytest
 
 from onestep_vla_ros.core.errors import ConfigError
-from onestep_vla_ros.report import wilson
 from onestep_vla_ros.sim.rollout import Episode, Timing
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate, figures
+from onestep_vla_ros.trials import wilson
 
 
 def test_figures_count_successes_reasons_and_failed_seeds():
