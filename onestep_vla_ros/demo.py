@@ -20,7 +20,7 @@ from onestep_vla_ros.plot import write_plot
 from onestep_vla_ros.processes import Processes, Terminated
 from onestep_vla_ros.recording import Recording
 from onestep_vla_ros.report import write_json
-from onestep_vla_ros.sim.tasks import check_task
+from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.transport import environment, free_domain
 from onestep_vla_ros.trials import wilson
 from onestep_vla_ros.up import command
@@ -68,7 +68,7 @@ def run_demo(request: DemoRequest) -> int:
         CheckpointError: There is no checkpoint at that place.
         ConfigError: The task is unknown or an argument cannot be used.
     """
-    check_task(request.task)
+    task_named(request.task)
     if not (request.checkpoint / "manifest.json").is_file():
         raise CheckpointError(
             f"no checkpoint in {request.checkpoint}", do="name a folder that train has written"

@@ -74,7 +74,7 @@ class ArmKinematics:
         for _ in range(iterations):
             at, turned = self.forward(q)
             error[:3] = position - at
-            error[3:] = _rotation_vector(rotation @ turned.T)
+            error[3:] = rotation_vector(rotation @ turned.T)
             if self._is_close(error):
                 return q
             mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], self._site)
@@ -96,7 +96,8 @@ class ArmKinematics:
         )
 
 
-def _rotation_vector(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def rotation_vector(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return axis times angle (3,) [rad] of a rotation (3, 3)."""
     quat, vector = np.zeros(4), np.zeros(3)
     mujoco.mju_mat2Quat(quat, matrix.reshape(-1))
     mujoco.mju_quat2Vel(vector, quat, 1.0)

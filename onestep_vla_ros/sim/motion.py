@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-PERIOD_S = 0.04
+PERIOD_S = 0.05
 """Time between two planned targets [s]."""
 MAX_SPEED, MAX_ACCELERATION, MAX_JERK = 1.6, 8.0, 250.0
 """Bounds of the plan [rad/s, rad/s^2, rad/s^3] (gripper: 1/s, ...), inside the arm's own."""

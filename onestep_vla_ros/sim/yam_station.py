@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import JointError, OneStepError
 from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.observation import CameraSpec, Observation
-from onestep_vla_ros.sim.place_judge import PlaceJudge
+from onestep_vla_ros.sim.expert import Expert
+from onestep_vla_ros.sim.look import Wardrobe, draw_strays
+from onestep_vla_ros.sim.perturbation import NO_AXIS, variation_on
 from onestep_vla_ros.sim.renderer import Renderer
+from onestep_vla_ros.sim.scene import Scene
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.station_model import PHYSICS_STEP_S
-from onestep_vla_ros.sim.tasks import CUBE_EDGE_M, PLATE_HEIGHT_M, Scene, build_model, draw_scene
+from onestep_vla_ros.sim.tasks import build_model, task_named
 
 CAMERAS: tuple[CameraSpec, ...] = (
     CameraSpec("top", 192, 192),
@@ -36,14 +39,28 @@ class YamStation:
 
     cameras: tuple[CameraSpec, ...] = CAMERAS
 
-    def __init__(self, task: str = "place") -> None:
-        """Build the model of `task` and start episode 0; raise `ConfigError` on another task."""
-        self.task = task
+    def __init__(self, task: str = "place", axis: str = NO_AXIS) -> None:
+        """Build the model of `task` and start episode 0.
+
+        Args:
+            task: A name in `sim.tasks.TASKS`.
+            axis: Along which episodes differ more than demonstrations do; a name in
+                `sim.perturbation.AXES`.
+
+        Raises:
+            ConfigError: Another task or axis; the message lists what there is.
+        """
+        self.task, self.axis = task, axis
+        self._variation = variation_on(axis)
+        self._task = task_named(task)
+        self.timeout_s = self._task.timeout_s
         self.model = build_model(task)
         self.data = mujoco.MjData(self.model)
         self._renderer: Renderer | None = None
-        self._judge = PlaceJudge(self.model)
-        self.stage = Stage(self.model, self.data, self._judge)
+        self._judge = self._task.judge(self.model)
+        self._wardrobe = Wardrobe(self.model, self._task.bodies, self.cameras)
+        self._noise = np.random.default_rng(0)
+        self.stage = Stage(self.model, self.data, self._task.bodies)
         self.scene: Scene
         self.reset(0)
 
@@ -59,24 +76,39 @@ class YamStation:
 
     def reset(self, seed: int) -> None:
         """Start the episode that `seed` (>= 0) names; the same seed gives the same episode."""
-        self.scene = draw_scene(self.task, seed)
+        self.scene = scene = self._task.draw(seed, self._variation)
+        rng = np.random.default_rng([seed, 2])  # the look is not the layout's business
+        self._wardrobe.wear(rng, self._variation)
+        used = {**scene.poses, **scene.fixtures}
+        self._noise = np.random.default_rng([seed, 3])
         mujoco.mj_resetData(self.model, self.data)
-        for colour, pose in self.scene.cubes.items():
-            at = (pose.x_m, pose.y_m, CUBE_EDGE_M / 2)
-            self.stage.place_cube(colour, at, pose.yaw_rad)
-        self.data.mocap_pos[0] = [*self.scene.plate, PLATE_HEIGHT_M / 2]
-        self.stage.set_arms(np.array(self.scene.start_q))
-        self._judge.reset()
+        for name, pose in {**scene.poses, **draw_strays(rng, self._variation, used)}.items():
+            self.stage.put(name, pose)
+        for name, pose in scene.fixtures.items():
+            self.stage.fix(name, pose)
+        self.stage.set_arms(np.array(scene.start_q))
+        self._judge.reset(scene)
+
+    def expert(self, rng: np.random.Generator | None = None) -> Expert:
+        """Return the task's demonstrator for the present episode; see `Task.expert`."""
+        return self._task.expert(self.stage, self.scene, rng)
 
     def joint_state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Measured q and qd, each (14,) [rad, rad/s, gripper 0..1], without rendering."""
-        return self.stage.joints.read(self.data)
+        q, qd = self.stage.joints.read(self.data)
+        if self._variation.joint_noise_rad > 0.0:
+            q += self._noise.normal(0.0, self._variation.joint_noise_rad, DOF)
+        return q, qd
 
     def render(self, camera: CameraSpec) -> NDArray[np.uint8]:
         """One camera's image now, (height, width, 3) uint8 RGB, at the size `camera` asks for."""
         if self._renderer is None:
             self._renderer = Renderer(self.model)
-        return self._renderer.render(self.data, camera.name, camera.height, camera.width)
+        image = self._renderer.render(self.data, camera.name, camera.height, camera.width)
+        if self._variation.pixel_noise > 0.0:
+            noise = self._noise.normal(0.0, self._variation.pixel_noise, image.shape)
+            image = np.clip(image + noise, 0.0, 255.0).astype(np.uint8)
+        return image
 
     def observe(self, cameras: Sequence[CameraSpec] | None = None) -> Observation:
         """Everything the policy sees, now; renders `cameras` (default: `self.cameras`)."""
@@ -115,16 +147,16 @@ class YamStation:
         self.stage.joints.command(self.data, command)
         while steps > 0:
             mujoco.mj_step(self.model, self.data, nstep=min(steps, _JUDGE_STEPS))
-            self._judge.update(self.data)
+            self._judge.update(self.data, self.stage.touches())
             steps -= _JUDGE_STEPS
 
     def success(self) -> bool:
-        """Does the named cube rest on the plate, released and still, for 0.25 s?"""
-        return self._judge.success(self.data, self.scene)
+        """Has the task been done, judged from physics alone?"""
+        return self._judge.success()
 
     def wrong_object(self) -> bool:
-        """Does a cube that was not asked for rest on the plate?"""
-        return self._judge.wrong_object(self.data, self.scene)
+        """Was something done that the sentence did not ask for?"""
+        return self._judge.wrong_object()
 
     def close(self) -> None:
         """Free the renderer, from the thread that rendered."""
