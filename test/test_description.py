@@ -229,8 +229,8 @@ def test_ros2_control_offers_each_joint_once_with_its_limits(any_robot):
         else:
             assert tree.find(f"joint[@name='{name}']/mimic") is not None, name
     assert tuple(commanded) == JOINT_NAMES
-    tasks = pytest.importorskip("onestep_vla_ros.sim.tasks")
-    assert tuple(commanded.values()) == tasks.HOME_Q
+    table = pytest.importorskip("onestep_vla_ros.sim.table")
+    assert tuple(commanded.values()) == table.HOME_Q
 
 
 def test_controllers_own_the_joints_of_the_wire_in_order():

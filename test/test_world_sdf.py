@@ -108,18 +108,19 @@ def test_world_inertias_are_those_of_the_boxes():
 
 
 def test_world_has_the_objects_of_the_task():
-    tasks = pytest.importorskip("onestep_vla_ros.sim.tasks")
+    objects = pytest.importorskip("onestep_vla_ros.sim.objects")
+    place = pytest.importorskip("onestep_vla_ros.sim.place")
     root = world(WORLDS[0])
-    for colour, rgba in tasks.COLOURS.items():
+    for colour, rgba in objects.COLOURS.items():
         model = root.find(f".//model[@name='{colour}_cube']")
         size = [float(x) for x in model.find("link/collision/geometry/box/size").text.split()]
-        assert size == [tasks.CUBE_EDGE_M] * 3
-        assert float(model.find("link/inertial/mass").text) == tasks.CUBE_MASS_KG
+        assert size == [place.CUBE_EDGE_M] * 3
+        assert float(model.find("link/inertial/mass").text) == place.CUBE_MASS_KG
         shown = [float(x) for x in model.find("link/visual/material/diffuse").text.split()]
         assert tuple(shown) == pytest.approx(rgba)
     plate = root.find(".//model[@name='plate']//cylinder")
-    assert float(plate.find("radius").text) == tasks.PLATE_RADIUS_M
-    assert float(plate.find("length").text) == tasks.PLATE_HEIGHT_M
+    assert float(plate.find("radius").text) == objects.PLATE_RADIUS_M
+    assert float(plate.find("length").text) == objects.PLATE_HEIGHT_M
 
 
 def test_cameras_are_those_of_the_simulated_station(gazebo_robot):

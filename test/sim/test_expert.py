@@ -4,7 +4,7 @@ import pytest
 
 from onestep_vla_ros.core.joints import arm_slice
 from onestep_vla_ros.sim.demonstration import demonstrate
-from onestep_vla_ros.sim.expert import HORIZON, ExpertPolicy, PlaceExpert
+from onestep_vla_ros.sim.expert_policy import HORIZON, ExpertPolicy
 from onestep_vla_ros.sim.motion import (
     MAX_ACCELERATION,
     MAX_JERK,
@@ -12,7 +12,9 @@ from onestep_vla_ros.sim.motion import (
     PERIOD_S,
     follow,
 )
-from onestep_vla_ros.sim.tasks import HOME_Q
+from onestep_vla_ros.sim.place_expert import PlaceExpert
+from onestep_vla_ros.sim.scene import Pose
+from onestep_vla_ros.sim.table import HOME_Q
 from onestep_vla_ros.sim.yam_station import YamStation
 
 pytestmark = pytest.mark.sim
@@ -30,8 +32,8 @@ def _run(world, expert):
     plan = [world.joint_state()[0]]
     while not expert.is_done and world.time_s < 25.0:
         target = expert.next()
-        for k in range(1, 5):
-            world.step(plan[-1] + (target - plan[-1]) * k / 4, PERIOD_S / 4)
+        for k in range(1, 6):
+            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
         plan.append(target)
     return np.array(plan)
 
@@ -39,7 +41,7 @@ def _run(world, expert):
 @pytest.mark.parametrize("seed", range(6))
 def test_expert_solves_the_task_smoothly_and_goes_home(world, seed):
     world.reset(seed)
-    plan = _run(world, PlaceExpert(world))
+    plan = _run(world, world.expert())
     assert world.success()
     assert not world.wrong_object()
     assert world.time_s < 10.0
@@ -51,14 +53,14 @@ def test_expert_solves_the_task_smoothly_and_goes_home(world, seed):
 
 def test_the_other_arm_stays_at_home(world):
     world.reset(1)
-    plan = _run(world, PlaceExpert(world))
+    plan = _run(world, world.expert())
     idle = arm_slice("right" if world.scene.arm == "left" else "left")
     assert np.abs(plan[:, idle] - np.array(HOME_Q)[idle]).max() < 0.041  # the start's noise
 
 
 def test_a_grasp_that_misses_is_noticed_and_tried_again(world):
     world.reset(2)
-    expert = PlaceExpert(world, mistake_m=np.array([0.0, 0.0, 0.05]))
+    expert = PlaceExpert(world.stage, world.scene, mistake_m=np.array([0.0, 0.0, 0.05]))
     plan = _run(world, expert)
     grip = plan[:, arm_slice(world.scene.arm)][:, 6]
     closings = np.sum((grip[1:] < 0.2) & (grip[:-1] >= 0.2))
@@ -68,8 +70,8 @@ def test_a_grasp_that_misses_is_noticed_and_tried_again(world):
 
 def test_a_cube_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
-    world.stage.place_cube(world.scene.target, (0.75, -0.305, 0.02))
-    plan = _run(world, PlaceExpert(world))
+    world.stage.put(world.scene.target, Pose(0.75, -0.305, 0.02))
+    plan = _run(world, world.expert())
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
 
@@ -80,19 +82,19 @@ def test_demonstration_is_the_same_for_the_same_seed(world):
     assert np.array_equal(one.physics, two.physics)
 
 
-def test_no_label_of_a_demonstration_leads_into_a_mistake(world):
+def test_a_demonstrated_mistake_is_marked_and_ends_before_the_success(world):
     # The failure this pins: a policy that learns to close beside the cube.
     seen = 0
     for seed in range(100_000, 100_030):
         demo = demonstrate(world, seed)
-        if demo.is_usable.all():
+        if not demo.is_mistake.any():
             continue
         seen += 1
-        begin = arm_slice(world.scene.arm).start
-        grip = demo.plan[:, begin + 6]
+        grip = demo.plan[:, arm_slice(world.scene.arm).start + 6]
         first_closed = int(np.argmax(grip < 0.2))
-        assert not demo.is_usable[first_closed - HORIZON : first_closed].any()
-        assert demo.is_usable[-1]
+        assert demo.is_mistake[first_closed]
+        assert demo.success
+        assert not demo.is_mistake[-20:].any()
     assert seen >= 3
 
 
@@ -110,8 +112,8 @@ def test_expert_policy_answers_in_chunks_on_the_observations_clock(world):
         assert chunk.q.shape == (HORIZON, 14)
         assert chunk.stamp_s == pytest.approx(world.time_s)
         for waypoint in chunk.q[:6]:
-            for k in range(1, 5):
-                world.step(held + (waypoint - held) * k / 4, PERIOD_S / 4)
+            for k in range(1, 6):
+                world.step(held + (waypoint - held) * k / 5, PERIOD_S / 5)
             held = waypoint
     assert world.success()
 

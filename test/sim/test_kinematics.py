@@ -9,7 +9,8 @@ from onestep_vla_ros.core.errors import JointError
 from onestep_vla_ros.core.joints import ARMS
 from onestep_vla_ros.sim.kinematics import TOLERANCE_M, ArmKinematics, tool_rotation
 from onestep_vla_ros.sim.station_model import station_file
-from onestep_vla_ros.sim.tasks import HOME_Q, base_y, build_model
+from onestep_vla_ros.sim.table import HOME_Q, base_y
+from onestep_vla_ros.sim.tasks import build_model
 
 pytestmark = pytest.mark.sim
 

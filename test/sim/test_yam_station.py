@@ -9,7 +9,7 @@ from onestep_vla_ros.core.errors import ConfigError, JointError, OneStepError
 from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, ARMS, GRIPPER_INDEX
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.sim.station_model import PHYSICS_STEP_S, station_file
-from onestep_vla_ros.sim.tasks import HOME_Q
+from onestep_vla_ros.sim.table import HOME_Q
 from onestep_vla_ros.sim.yam_station import YamStation
 
 pytestmark = pytest.mark.sim
