@@ -102,17 +102,21 @@ class Expert:
         return self.target
 
     def script(self) -> Iterator[Segment]:
-        """Yield the stretches of the task, up to but without going home.
+        """Yield the stretches of the task, up to but without `ending`.
 
-        A `JointError` (something was knocked out of reach) ends it: the arms go home.
+        A `JointError` (something was knocked out of reach) ends it.
         """
         raise NotImplementedError
+
+    def ending(self) -> Iterator[Segment]:
+        """Yield what follows the script, however it ended: go home and stay there."""
+        yield self.joint_move(dict.fromkeys(ARMS))
+        yield self.wait(_STAY_S)
 
     def _run(self) -> Iterator[Segment]:
         with contextlib.suppress(JointError):
             yield from self.script()
-        yield self.joint_move(dict.fromkeys(ARMS))
-        yield self.wait(_STAY_S)
+        yield from self.ending()
 
     def tool(self, arm: str) -> NDArray[np.float64]:
         """Return the tool centre of the last target, (3,) [m]."""
