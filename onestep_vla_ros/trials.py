@@ -49,7 +49,8 @@ def mcnemar(gained: int, lost: int) -> float:
         raise ValueError(f"need counts >= 0, got {gained} and {lost}")
     pairs = gained + lost
     tail = sum(math.comb(pairs, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**pairs)
+    p: float = 2 * tail / 2**pairs
+    return min(1.0, p)
 
 
 @dataclass(frozen=True, slots=True)

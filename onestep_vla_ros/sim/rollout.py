@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.observation import Observation
+from onestep_vla_ros.core.command import Command
+from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.core.verdict import Rejected
 from onestep_vla_ros.sim.world import World
 
 Infer = Callable[[Observation], Chunk]
+Watch = Callable[[Command], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,13 @@ class Episode:
 
 
 def run_episode(
-    world: World, infer: Infer, config: BridgeConfig, seed: int, timing: Timing
+    world: World,
+    infer: Infer,
+    config: BridgeConfig,
+    seed: int,
+    timing: Timing,
+    cameras: Sequence[CameraSpec] | None = None,
+    watch: Watch | None = None,
 ) -> Episode:
     """Run one episode until success, a latched fault or the time-out.
 
@@ -74,6 +82,8 @@ def run_episode(
         config: The bridge's parameters.
         seed: Names the episode.
         timing: Replan period, injected latency and time-out [s].
+        cameras: What `infer` is shown; None for all of the world's, () for none.
+        watch: Sees each tick's command before it is executed.
     """
     world.reset(seed)
     # the task says where an episode starts, and no policy announces its start poses here
@@ -88,10 +98,7 @@ def run_episode(
         bridge.on_joint_state(q, qd, now_s, now_s)
         if now_s >= next_observation_s - 1e-9:
             next_observation_s += timing.replan_period_s
-            observation = world.observe()
-            started = time.perf_counter()
-            chunk = infer(observation)
-            episode.inference_s.append(time.perf_counter() - started)
+            chunk = _ask(infer, world.observe(cameras), episode)
             pending.append((now_s + timing.latency_s, chunk))
         while pending and pending[0][0] <= now_s + 1e-9:
             _hand_over(bridge, pending.popleft()[1], now_s, episode)
@@ -99,6 +106,8 @@ def run_episode(
         hold = hold if command.q is None else command.q
         episode.ticks += 1
         episode.governed_ticks += int(command.governor_active)
+        if watch is not None:
+            watch(command)
         world.step(hold, config.control_period_s)
         episode.fault = command.reason if command.mode is Mode.FAULT else ""
         episode.success = not episode.fault and world.success()
@@ -115,6 +124,13 @@ def _enable(bridge: Bridge, world: World) -> NDArray[np.float64]:
     bridge.on_joint_state(q, qd, world.time_s, world.time_s)
     bridge.enable(world.time_s)
     return q
+
+
+def _ask(infer: Infer, observation: Observation, episode: Episode) -> Chunk:
+    started = time.perf_counter()
+    chunk = infer(observation)
+    episode.inference_s.append(time.perf_counter() - started)
+    return chunk
 
 
 def _hand_over(bridge: Bridge, chunk: Chunk, now_s: float, episode: Episode) -> None:

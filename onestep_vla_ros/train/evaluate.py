@@ -1,28 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closed-loop success rate of a checkpoint (or the expert) in a simulated world."""
+"""Closed-loop success rate of one cell, and the figures of its episodes."""
 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import torch
-from tqdm import tqdm
-
-from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.errors import ConfigError
-from onestep_vla_ros.core.joints import JOINT_NAMES
-from onestep_vla_ros.core.parameter import from_mapping
-from onestep_vla_ros.files import read_parameters
-from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.report import percentiles_ms
-from onestep_vla_ros.sim.expert import ExpertPolicy
-from onestep_vla_ros.sim.rollout import Episode, Infer, Timing, run_episode
-from onestep_vla_ros.sim.yam_station import YamStation
+from onestep_vla_ros.sim.perturbation import NO_AXIS
+from onestep_vla_ros.sim.rollout import Episode, Timing
+from onestep_vla_ros.train.cells import NO_ABLATION, Cell
+from onestep_vla_ros.train.grid import Grid, resolved, run_grid
 from onestep_vla_ros.trials import wilson
 
 WORLDS = ("yam",)
@@ -38,6 +29,8 @@ class Evaluation:
         noise: Noise mode; None takes the checkpoint's own.
         seed: Episode i runs seed + i.
         jobs: Processes that share the episodes; the result does not depend on it.
+        axis: Along which scenes differ more than the demonstrations' do.
+        ablation: What the policy goes without.
     """
 
     world: str
@@ -49,117 +42,88 @@ class Evaluation:
     seed: int = 0
     jobs: int = 1
     timing: Timing = dataclasses.field(default_factory=Timing)
+    axis: str = NO_AXIS
+    ablation: str = NO_ABLATION
 
     def __post_init__(self) -> None:
         """Refuse a request that cannot be run, before any process starts."""
-        if self.world not in WORLDS:
-            raise ConfigError("unknown world", got=repr(self.world), allowed=list(WORLDS))
-        for name in ("episodes", "jobs"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is too small", got=getattr(self, name), allowed=">= 1")
-        if self.policy == "expert" and (self.steps is not None or self.noise is not None):
-            raise ConfigError("the expert has no decoder", do="leave out --steps and --noise")
+        check_world(self.world)
+        self.grid()
+
+    def grid(self) -> Grid:
+        """Return the grid of this one cell."""
+        cell = Cell(
+            policy=self.policy,
+            task=self.task,
+            steps=self.steps,
+            noise=self.noise,
+            replan_s=self.timing.replan_period_s,
+            latency_s=self.timing.latency_s,
+            timeout_s=self.timing.timeout_s,
+            axis=self.axis,
+            ablation=self.ablation,
+        )
+        return Grid((cell,), self.episodes, self.seed, self.jobs)
 
 
-def evaluate(request: Evaluation) -> tuple[list[Episode], dict[str, object]]:
+def check_world(world: str) -> None:
+    """Raise `ConfigError` on a world that is not there."""
+    if world not in WORLDS:
+        raise ConfigError("unknown world", got=repr(world), allowed=list(WORLDS))
+
+
+def evaluate(
+    request: Evaluation, *, progress: bool = True
+) -> tuple[list[Episode], dict[str, object]]:
     """Run the episodes and return them with the figures of `eval`'s JSON.
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged or does not fit the world.
-        ConfigError: The task is unknown.
     """
-    episodes = list(tqdm(_episodes(request), total=request.episodes, unit="episode", desc="eval"))
-    return episodes, figures(request, episodes)
+    ((cell, episodes),) = run_grid(resolved(request.grid()), progress=progress).items()
+    return episodes, figures(cell, episodes)
 
 
-def figures(request: Evaluation, episodes: list[Episode]) -> dict[str, object]:
-    """Sum episodes up: success rate, Wilson 95 % interval, per task, latency."""
+def figures(cell: Cell, episodes: Sequence[Episode]) -> dict[str, object]:
+    """Sum the episodes of a cell up: success rate, Wilson 95 % interval, sentences, latency."""
     successes = sum(e.success for e in episodes)
     rejected: Counter[str] = Counter()
     for episode in episodes:
         rejected.update(episode.rejected)
-    by_sentence: dict[str, list[bool]] = {}
-    for episode in episodes:
-        by_sentence.setdefault(episode.instruction, []).append(episode.success)
     done_s = sorted(e.time_s for e in episodes if e.success)
     return {
-        "world": request.world,
-        "policy": request.policy,
-        "steps": request.steps,
-        "noise": request.noise,
-        "timing": dataclasses.asdict(request.timing),
+        "world": WORLDS[0],
+        "policy": cell.policy,
+        "steps": cell.steps,
+        "noise": cell.noise,
+        "timing": dataclasses.asdict(cell.timing),
+        "axis": cell.axis,
+        "ablation": cell.ablation,
         "success_rate": successes / len(episodes),
         "episodes": len(episodes),
         "successes": successes,
         "interval": list(wilson(successes, len(episodes))),
         "per_task": {
-            request.task: {"successes": successes, "episodes": len(episodes)},
-            **{
-                s: {"successes": sum(r), "episodes": len(r)}
-                for s, r in sorted(by_sentence.items())
-            },
+            cell.task: {"successes": successes, "episodes": len(episodes)},
+            **by_sentence(episodes),
         },
         "wrong_object": sum(e.wrong_object for e in episodes),
         "episode_s": {"median": done_s[len(done_s) // 2]} if done_s else None,
         "latency_ms": percentiles_ms([s for e in episodes for s in e.inference_s]),
         "chunks": {
             "accepted": sum(e.chunks for e in episodes) - sum(rejected.values()),
-            "rejected": dict(rejected),
+            "rejected": dict(sorted(rejected.items())),
         },
         "governor_active": sum(e.governed_ticks for e in episodes)
         / max(1, sum(e.ticks for e in episodes)),
-        "faults": dict(Counter(e.fault for e in episodes if e.fault)),
+        "faults": dict(sorted(Counter(e.fault for e in episodes if e.fault).items())),
         "failed_seeds": [e.seed for e in episodes if not e.success],
     }
 
 
-def _episodes(request: Evaluation) -> Iterator[Episode]:
-    seeds = range(request.seed, request.seed + request.episodes)
-    _open_runner(request)  # every fault of the request shows here, before any process starts
-    if request.jobs == 1:
-        yield from map(_run_seed, seeds)
-        return
-    context = multiprocessing.get_context("spawn")  # a GL context must not cross a fork
-    jobs = min(request.jobs, request.episodes)
-    with context.Pool(jobs, initializer=_open_runner, initargs=(request,)) as pool:
-        yield from pool.imap(_run_seed, seeds)
-
-
-_run: Callable[[int], Episode] | None = None
-"""This process's episode runner: one world and one policy, opened once."""
-
-
-def _open_runner(request: Evaluation) -> None:
-    global _run
-    torch.set_num_threads(1)
-    world = YamStation(request.task)
-    config = from_mapping(BridgeConfig, read_parameters("bridge.yaml"), "config/bridge.yaml")
-    make_infer = _expert(world) if request.policy == "expert" else _checkpoint(request, world)
-    _run = lambda seed: run_episode(  # noqa: E731 - the closure is the runner
-        world, make_infer(seed), config, seed, request.timing
-    )
-
-
-def _expert(world: YamStation) -> Callable[[int], Infer]:
-    return lambda seed: ExpertPolicy(world).infer
-
-
-def _checkpoint(request: Evaluation, world: YamStation) -> Callable[[int], Infer]:
-    policy = load_policy(
-        Path(request.policy), steps=request.steps, noise=request.noise, seed=request.seed
-    )
-    policy.contract.check(
-        joint_names=JOINT_NAMES, cameras=world.cameras, period_s=policy.contract.period_s
-    )
-    policy.warm_up()
-
-    def for_seed(seed: int) -> Infer:
-        policy.reseed(seed)  # the noise belongs to the episode, so cells of a study are paired
-        return policy.infer
-
-    return for_seed
-
-
-def _run_seed(seed: int) -> Episode:
-    assert _run is not None  # noqa: S101 - set by the initializer
-    return _run(seed)
+def by_sentence(episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:
+    """Return successes and episodes of every sentence that was asked."""
+    found: dict[str, list[bool]] = {}
+    for episode in episodes:
+        found.setdefault(episode.instruction, []).append(episode.success)
+    return {s: {"successes": sum(r), "episodes": len(r)} for s, r in sorted(found.items())}

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells: what is the same in every episode of one figure; a grid is their product."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from onestep_vla_ros.core.errors import ConfigError, raise_all
+from onestep_vla_ros.sim.perturbation import AXES, NO_AXIS
+from onestep_vla_ros.sim.rollout import Timing
+from onestep_vla_ros.sim.tasks import TASKS, task_named
+
+EXPERT = "expert"
+"""The `policy` of a cell that the scripted demonstrator runs."""
+NO_ABLATION = "none"
+ABLATIONS: tuple[str, ...] = (NO_ABLATION, "image", "state", "prompt")
+"""What can be taken from the policy; see `ablation.py`."""
+ALL_TASKS = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of an evaluation; its episodes differ by seed alone.
+
+    Attributes:
+        policy: Checkpoint folder, or `EXPERT`.
+        task: Name in `TASKS`.
+        steps: Euler steps K; None takes the checkpoint's own.
+        noise: Noise mode of the decoder; None takes the checkpoint's own.
+        replan_s: Time between two observations handed to the policy [s].
+        latency_s: Time from an observation to its chunk reaching the bridge [s].
+        timeout_s: Time an episode has [s].
+        axis: `NO_AXIS`, or one of `AXES`: how far scenes lie from the demonstrations'.
+        ablation: One of `ABLATIONS`.
+    """
+
+    policy: str
+    task: str
+    steps: int | None = None
+    noise: str | None = None
+    replan_s: float = 0.24
+    latency_s: float = 0.06
+    timeout_s: float = 15.0
+    axis: str = NO_AXIS
+    ablation: str = NO_ABLATION
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` listing everything that cannot be evaluated."""
+        allowed = {"task": TASKS, "axis": (NO_AXIS, *AXES), "ablation": ABLATIONS}
+        faults = [
+            f"{name}: got: {getattr(self, name)!r}; allowed: {list(known)}"
+            for name, known in allowed.items()
+            if getattr(self, name) not in known
+        ]
+        if not self.replan_s > 0.0 or not self.timeout_s > 0.0 or not self.latency_s >= 0.0:
+            got = f"{self.replan_s}, {self.timeout_s}, {self.latency_s} s"
+            faults.append(f"replan, timeout, latency: got: {got}; allowed: > 0, > 0, >= 0 s")
+        if self.is_expert and (self.steps, self.noise, self.ablation) != (None, None, NO_ABLATION):
+            faults.append("the expert has no decoder and no network: leave out steps and ablation")
+        raise_all(ConfigError, "cell", faults, "use the allowed values")
+
+    @property
+    def is_expert(self) -> bool:
+        """Does the scripted demonstrator run it?"""
+        return self.policy == EXPERT
+
+    @property
+    def timing(self) -> Timing:
+        """When chunks are asked for and how late they come."""
+        return Timing(self.replan_s, self.latency_s, self.timeout_s)
+
+    def to_json(self) -> dict[str, object]:
+        """Return its attributes as JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, object]) -> Cell:
+        """Return the cell that `to_json` wrote; raise `ConfigError` on anything else."""
+        names = {f.name for f in fields(Cell)}
+        if set(data) != names:
+            raise ConfigError("cell has other keys", got=sorted(data), allowed=sorted(names))
+        return Cell(**data)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Values along each dimension of a grid; the first of each makes the reference cell.
+
+    Attributes:
+        timeout_s: Time an episode has [s]; None takes each task's own.
+    """
+
+    policies: tuple[str, ...]
+    tasks: tuple[str, ...]
+    steps: tuple[int | None, ...] = (None,)
+    noises: tuple[str | None, ...] = (None,)
+    replans_s: tuple[float, ...] = (0.24,)
+    latencies_s: tuple[float, ...] = (0.06,)
+    axes: tuple[str, ...] = (NO_AXIS,)
+    ablations: tuple[str, ...] = (NO_ABLATION,)
+    timeout_s: float | None = None
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return the product of all values, task by task, without repetitions.
+
+        The expert beside checkpoints runs once for all steps, noises and ablations.
+
+        Raises:
+            ConfigError: A value is unknown, or the expert alone is given a decoder.
+        """
+        tasks = TASKS if ALL_TASKS in self.tasks else self.tasks
+        dimensions = (
+            tasks,
+            self.policies,
+            self.steps,
+            self.noises,
+            self.replans_s,
+            self.latencies_s,
+            self.axes,
+            self.ablations,
+        )
+        is_mixed = set(self.policies) != {EXPERT}
+        found: dict[Cell, None] = {}
+        for task, policy, k, noise, replan_s, latency_s, axis, out in itertools.product(
+            *dimensions
+        ):
+            if policy == EXPERT and is_mixed:
+                k, noise, out = None, None, NO_ABLATION
+            limit_s = task_named(task).timeout_s if self.timeout_s is None else self.timeout_s
+            found[Cell(policy, task, k, noise, replan_s, latency_s, limit_s, axis, out)] = None
+        return tuple(found)
+
+
+def label(cell: Cell, among: Sequence[Cell]) -> str:
+    """Return words for what sets `cell` apart from the others, "all" when nothing does."""
+    varied = [name for name in _WORDS if len({getattr(c, name) for c in among}) > 1]
+    return ", ".join(_WORDS[name](getattr(cell, name)) for name in varied) or "all"
+
+
+def short_policy(policy: str) -> str:
+    """Return a checkpoint's folder name, its run's when the folder is called "checkpoint"."""
+    path = Path(policy)
+    return path.parent.name if path.name == "checkpoint" else path.name
+
+
+_WORDS: Mapping[str, Callable[[Any], str]] = {
+    "task": str,
+    "policy": short_policy,
+    "steps": lambda k: "no decoder" if k is None else f"K={k}",
+    "noise": lambda noise: "no noise" if noise is None else f"noise {noise}",
+    "replan_s": lambda s: f"replan {s:g} s",
+    "latency_s": lambda s: f"latency {s:g} s",
+    "timeout_s": lambda s: f"limit {s:g} s",
+    "axis": lambda axis: "as trained" if axis == NO_AXIS else f"axis {axis}",
+    "ablation": lambda part: "whole" if part == NO_ABLATION else f"without {part}",
+}
+"""How each dimension reads in a table, in the order of its words."""

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every cell on the same seeds: in parallel, continued where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import tqdm
+
+from onestep_vla_ros.core.errors import ConfigError, OneStepError
+from onestep_vla_ros.sim.rollout import Episode
+from onestep_vla_ros.train.cells import EXPERT, Cell
+from onestep_vla_ros.train.crew import share
+from onestep_vla_ros.train.episode_log import EpisodeLog, Record, check_weights
+from onestep_vla_ros.train.runner import Runner, resolve
+
+Results = Mapping[Cell, list[Episode]]
+"""Cell to its episodes in the order of their seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Cells to evaluate on the same seeds.
+
+    Attributes:
+        cells: What to evaluate; the first of a task is what its others are compared with.
+        episodes: Of each cell.
+        seed: Episode i of every cell runs seed + i.
+        jobs: Processes that share the episodes; the result does not depend on it.
+    """
+
+    cells: tuple[Cell, ...]
+    episodes: int = 100
+    seed: int = 0
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a grid that cannot be run, before any process starts."""
+        for name, low in (("episodes", 1), ("jobs", 1), ("seed", 0)):
+            if getattr(self, name) < low:
+                got, allowed = getattr(self, name), f">= {low}"
+                raise ConfigError(f"{name} is too small", got=got, allowed=allowed)
+        if not self.cells:
+            raise ConfigError("no cell to evaluate", allowed="at least one")
+
+    @property
+    def seeds(self) -> range:
+        """Seeds of every cell."""
+        return range(self.seed, self.seed + self.episodes)
+
+
+def resolved(grid: Grid) -> Grid:
+    """Return `grid` with every cell's steps and noise filled in, after checking all policies.
+
+    Raises:
+        CheckpointError: A checkpoint is missing, damaged or does not fit the station.
+        ConfigError: Steps or noise cannot be used.
+    """
+    return replace(grid, cells=tuple(dict.fromkeys(resolve(cell) for cell in grid.cells)))
+
+
+def run_grid(grid: Grid, out: Path | None = None, *, progress: bool = True) -> Results:
+    """Run what is not there yet and return every episode of the grid.
+
+    Args:
+        grid: From `resolved`.
+        out: Folder of the log: a killed run goes on from there; None keeps nothing.
+        progress: Show a bar.
+
+    Raises:
+        ConfigError: The folder holds episodes of other weights, or another process writes it.
+        OneStepError: A process failed; what is done stays done.
+    """
+    weights = {cell.policy: fingerprint(cell.policy) for cell in grid.cells}
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(EpisodeLog(out)) if out else None
+        there = log.records() if log else {}
+        check_weights(there, weights, out or Path())
+        found = {key: record.episode for key, record in there.items()}
+        todo = [job for job in _in_order(grid) if job not in found]
+        total = len(grid.cells) * grid.episodes
+        bar = tqdm.tqdm(
+            total=total,
+            initial=total - len(todo),
+            unit="episode",
+            desc="eval",
+            disable=not progress,
+        )
+        stack.enter_context(bar)
+        for (cell, seed), episode in share(todo, grid.jobs, _open):
+            found[cell, seed] = episode
+            if log is not None:
+                log.append(Record(cell, weights[cell.policy], episode))
+            bar.update()
+    return {cell: [found[cell, seed] for seed in grid.seeds] for cell in grid.cells}
+
+
+def fingerprint(policy: str) -> str:
+    """Return what tells a checkpoint from one trained later in the same folder."""
+    if policy == EXPERT:
+        return EXPERT
+    try:
+        manifest = (Path(policy) / "manifest.json").read_bytes()
+    except OSError as error:
+        raise OneStepError(f"checkpoint {policy} cannot be read", got=error.strerror) from None
+    return hashlib.sha256(manifest).hexdigest()[:16]
+
+
+def _in_order(grid: Grid) -> list[tuple[Cell, int]]:
+    """Return all jobs, those of one world and one checkpoint together."""
+    cells = sorted(grid.cells, key=lambda c: (c.task, c.axis, c.policy))
+    return [(cell, seed) for cell in cells for seed in grid.seeds]
+
+
+def _open() -> Callable[[tuple[Cell, int]], Episode]:
+    return partial(_run, Runner())
+
+
+def _run(runner: Runner, job: tuple[Cell, int]) -> Episode:
+    return runner.run(*job)
