@@ -20,7 +20,7 @@ from onestep_vla_ros.plot import write_plot
 from onestep_vla_ros.processes import Processes, Terminated
 from onestep_vla_ros.recording import Recording
 from onestep_vla_ros.report import write_json
-from onestep_vla_ros.sim.tasks import task_named
+from onestep_vla_ros.sim.stations import task_names
 from onestep_vla_ros.transport import environment, free_domain
 from onestep_vla_ros.trials import wilson
 from onestep_vla_ros.up import command
@@ -43,7 +43,7 @@ class DemoRequest:
         json: Where else to write the result.
         mode: "lockstep" (each tick waits for the bridge, each due chunk for the policy) or
             "realtime" (the simulation follows the wall clock).
-        timeout_s: Simulated time after which an episode has failed [s].
+        timeout_s: Simulated time after which an episode has failed [s]; 0 takes the task's own.
         replan_s: Time between the observations the policy answers [s].
     """
 
@@ -57,7 +57,7 @@ class DemoRequest:
     bar: float = 0.8
     json: Path | None = None
     mode: str = "lockstep"
-    timeout_s: float = 15.0
+    timeout_s: float = 0.0
     replan_s: float = 0.24
 
 
@@ -68,7 +68,7 @@ def run_demo(request: DemoRequest) -> int:
         CheckpointError: There is no checkpoint at that place.
         ConfigError: The task is unknown or an argument cannot be used.
     """
-    task_named(request.task)
+    task_names(request.task)
     if not (request.checkpoint / "manifest.json").is_file():
         raise CheckpointError(
             f"no checkpoint in {request.checkpoint}", do="name a folder that train has written"
@@ -123,8 +123,8 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
         "successes": successes,
         "interval": list(wilson(successes, len(episodes))),
         "per_task": {
-            request.task: {"successes": successes, "episodes": len(episodes)},
-            **_by_sentence(episodes),
+            **_by(episodes, "task"),
+            **_by(episodes, "instruction"),
         },
         "wrong_object": sum(e["wrong_object"] for e in episodes),
         "episode_s": {"median": done_s[len(done_s) // 2]} if done_s else None,
@@ -152,11 +152,11 @@ def _chunks(bridge: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by_sentence(episodes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return successes and episodes of each instruction."""
+def _by(episodes: list[dict[str, Any]], key: str) -> dict[str, dict[str, int]]:
+    """Return successes and episodes of each task or each instruction."""
     found: dict[str, list[bool]] = {}
     for episode in episodes:
-        found.setdefault(episode["instruction"], []).append(episode["success"])
+        found.setdefault(episode[key], []).append(episode["success"])
     return {s: {"successes": sum(r), "episodes": len(r)} for s, r in found.items()}
 
 
@@ -256,7 +256,7 @@ def _episode_table(episodes: list[dict[str, Any]], total: int) -> Table:
     for e in episodes:
         outcome = "[green]success" if e["success"] else f"[red]{e['fault'] or 'no success'}"
         if e["wrong_object"]:
-            outcome += ", wrong cube"
+            outcome += ", wrong object"
         table.add_row(
             str(e["seed"]), e["instruction"], outcome, f"{e['time_s']:.1f}", f"{e['wall_s']:.1f}"
         )
@@ -281,7 +281,7 @@ def _figure_table(figures: dict[str, Any]) -> Table:
     table = Table(show_header=False)
     for name, value in (
         ("success", f"{figures['success_rate']:.0%} (95 % {low:.0%} to {high:.0%})"),
-        ("wrong cube", figures["wrong_object"]),
+        ("wrong object", figures["wrong_object"]),
         ("episode time, median", "none succeeded" if median is None else f"{median:.1f} s"),
         ("inference", _show(latency)),
         ("capture to command, wall clock", _show(through)),

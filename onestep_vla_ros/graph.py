@@ -205,7 +205,7 @@ _POLICY_ARGUMENTS = (
 )
 
 _SIM_ARGUMENTS = (
-    Argument("task", "place", "Task of the simulated table", ("place",)),
+    Argument("task", "place", "Task of the simulated table: one, several with commas, or all"),
     Argument("seed", "0", "Seed of the first episode; each sim/reset goes on to the next"),
     Argument(
         "mode",
@@ -230,7 +230,11 @@ GRAPHS: tuple[Graph, ...] = (
         (
             *_SIM_ARGUMENTS,
             Argument("episodes", "10", "How many episodes to run"),
-            Argument("timeout", "15.0", "Simulated time after which an episode has failed [s]"),
+            Argument(
+                "timeout",
+                "0.0",
+                "Simulated time after which an episode has failed [s]; 0: task's own",
+            ),
             Argument("out", os.path.join("out", "demo"), "Folder for the recording"),
         ),
         _demo_nodes,

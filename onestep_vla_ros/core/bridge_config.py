@@ -160,7 +160,7 @@ class BridgeConfig:
     max_period_s: float = param(
         "Longest waypoint period; typical 0.2", unit="s", low=0.001, high=1.0
     )
-    max_horizon_s: float = param("Longest chunk; typical 3", unit="s", low=0.01, high=30.0)
+    max_horizon_s: float = param("Longest chunk; typical 4", unit="s", low=0.01, high=30.0)
     handover: str = param(
         "How a new chunk takes over: splice (at once, keeping q, qd, qdd), blend (softly over "
         "blend_s), ensemble (weighted mean of the newest chunks)",

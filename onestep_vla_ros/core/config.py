@@ -100,7 +100,9 @@ class PolicyNodeConfig:
 class SimNodeConfig:
     """Parameters of sim_node: the task, its clock and what it publishes how often."""
 
-    task: str = param("Task of the station, for example place")
+    task: str = param(
+        "Tasks of the station: one, several with commas between, or all; they take turns"
+    )
     seed: int = param("Seed of the first episode", low=0, high=2**31 - 1)
     mode: str = param(
         "realtime follows the wall clock, lockstep waits for one command a control period",
@@ -161,9 +163,9 @@ class ConductorConfig:
     folder: str = param("Folder to write to, created when missing")
     episodes: int = param("Episodes to run; typical 10", low=1, high=10000)
     timeout_s: float = param(
-        "Simulated time after which an episode has failed; typical 15",
+        "Simulated time after which an episode has failed; 0 takes the task's own limit",
         unit="s",
-        low=0.1,
+        low=0.0,
         high=600.0,
     )
     startup_timeout_s: float = param(

@@ -56,6 +56,7 @@ class EpisodeResult:
     """
 
     seed: int
+    task: str
     instruction: str
     success: bool
     wrong_object: bool
@@ -163,7 +164,8 @@ class Conductor:
     def _is_over(self) -> bool:
         # the trace is first to tell of a fault; why, the status says a moment later
         is_fault = self._mode is Mode.FAULT and self._bridge.get("mode") == Mode.FAULT.name
-        is_late = float(self._sim["episode_time_s"]) >= self.config.timeout_s
+        limit_s = self.config.timeout_s or float(self._sim["timeout_s"])
+        is_late = float(self._sim["episode_time_s"]) >= limit_s
         return self._sim["success"] == "True" or is_fault or is_late
 
     def _judge(self, wall_s: float) -> EpisodeResult:
@@ -171,6 +173,7 @@ class Conductor:
         time_s = self._sim["success_time_s" if success else "episode_time_s"]
         return EpisodeResult(
             seed=int(self._sim["seed"]),
+            task=self._sim["task"],
             instruction=self._sim["instruction"],
             success=success,
             wrong_object=self._sim["wrong_object"] == "True",

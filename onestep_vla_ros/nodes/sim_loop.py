@@ -193,15 +193,16 @@ class SimLoop:
         refused = sum(sum(c.refused.values()) for c in self._controllers.values())
         values = {
             "now_s": self.now_s,
-            "task": self._config.task,
+            "task": self._world.task,
             "mode": self._config.mode,
             "episode": self._episode,
             "seed": self._seed,
             "instruction": self._world.instruction,
             "episode_time_s": self._world.time_s,
+            "timeout_s": self._world.timeout_s,
             "success": not math.isnan(self._success_s),
             "success_time_s": self._success_s,
-            "wrong_object": bool(getattr(self._world, "wrong_object", lambda: False)()),
+            "wrong_object": self._world.wrong_object(),
             "real_time_factor": (self.now_s - self._start_s) / max(wall_s, 1e-9),
             "capture_to_command_p50_ms": latency["p50"],
             "capture_to_command_p99_ms": latency["p99"],

@@ -17,7 +17,7 @@ from onestep_vla_ros.nodes.lifetime import is_wanted
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.sim_loop import SimLoop
 from onestep_vla_ros.nodes.sim_wire import SimWire
-from onestep_vla_ros.sim.yam_station import YamStation
+from onestep_vla_ros.sim.stations import Stations, task_names
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def _run() -> int:
     spinner = threading.Thread(target=spin, args=(executor,))
     try:
         config = read_parameters(node, SimNodeConfig)
-        with contextlib.closing(YamStation(config.task)) as world:
+        with contextlib.closing(Stations(task_names(config.task))) as world:
             wire = SimWire(node, config, world.cameras)
             spinner.start()
             SimLoop(world, wire, config).run(is_wanted)

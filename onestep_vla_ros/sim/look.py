@@ -37,7 +37,7 @@ class Wardrobe:
     ) -> None:
         self._model = model
         self._background = [model.geom(name).id for name in _BACKGROUND]
-        self._objects = [_geoms(model, name) for name in objects]
+        self._objects = {name: _geoms(model, name) for name in objects}
         self._cameras = [model.camera(camera.name).id for camera in cameras]
         head = model.vis.headlight
         self._kept = {
@@ -51,8 +51,13 @@ class Wardrobe:
             "diffuse": head.diffuse.copy(),
         }
 
-    def wear(self, rng: np.random.Generator, v: Variation) -> None:
-        """Draw a look from `rng` and put it on."""
+    def wear(
+        self,
+        rng: np.random.Generator,
+        v: Variation,
+        paint: Mapping[str, tuple[float, float, float]],
+    ) -> None:
+        """Draw a look from `rng` and put it on; `paint` gives bodies another colour first."""
         self._light(rng, v)
         self._move_cameras(rng, v)
         model, kept = self._model, self._kept
@@ -61,10 +66,11 @@ class Wardrobe:
                 -v.background / 2, v.background / 2, 3
             )
             model.geom_rgba[geom, :3] = np.clip(kept["rgba"][geom, :3] + shade, 0.0, 1.0)
-        for geoms in self._objects:
+        for name, geoms in self._objects.items():
+            plain = paint.get(name, kept["rgba"][geoms, :3])
             tint = rng.uniform(-v.tint, v.tint, 3)
             slide = 1.0 + rng.uniform(-v.friction, v.friction)
-            model.geom_rgba[geoms, :3] = np.clip(kept["rgba"][geoms, :3] + tint, 0.0, 1.0)
+            model.geom_rgba[geoms, :3] = np.clip(plain + tint, 0.0, 1.0)
             model.geom_friction[geoms, 0] = slide * kept["friction"][geoms, 0]
 
     def _light(self, rng: np.random.Generator, v: Variation) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Scene:
         start_q: Arm positions at the start, (14,) [rad, gripper 0..1].
         poses: Name of a movable body to where it starts.
         fixtures: Name of a body that nothing moves (a plate, a peg) to where it stands.
+        paint: Name of a body to its red, green and blue 0..1; others keep the model's.
     """
 
     seed: int
@@ -37,3 +38,4 @@ class Scene:
     start_q: tuple[float, ...]
     poses: Mapping[str, Pose]
     fixtures: Mapping[str, Pose]
+    paint: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)

@@ -18,6 +18,16 @@ class World(Protocol):
     cameras: tuple[CameraSpec, ...]
 
     @property
+    def task(self) -> str:
+        """The task of the present episode."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Time a policy has for the present episode [s]."""
+        ...
+
+    @property
     def time_s(self) -> float:
         """Simulated time since `reset` [s]."""
         ...
@@ -49,4 +59,8 @@ class World(Protocol):
 
     def success(self) -> bool:
         """Has the task been done, judged from physics alone?"""
+        ...
+
+    def wrong_object(self) -> bool:
+        """Was something done that the sentence did not ask for?"""
         ...

@@ -78,7 +78,7 @@ class YamStation:
         """Start the episode that `seed` (>= 0) names; the same seed gives the same episode."""
         self.scene = scene = self._task.draw(seed, self._variation)
         rng = np.random.default_rng([seed, 2])  # the look is not the layout's business
-        self._wardrobe.wear(rng, self._variation)
+        self._wardrobe.wear(rng, self._variation, scene.paint)
         used = {**scene.poses, **scene.fixtures}
         self._noise = np.random.default_rng([seed, 3])
         mujoco.mj_resetData(self.model, self.data)
@@ -113,7 +113,9 @@ class YamStation:
     def observe(self, cameras: Sequence[CameraSpec] | None = None) -> Observation:
         """Everything the policy sees, now; renders `cameras` (default: `self.cameras`)."""
         q, qd = self.joint_state()
-        images = {spec.name: self.render(spec) for spec in cameras or self.cameras}
+        images = {
+            spec.name: self.render(spec) for spec in (self.cameras if cameras is None else cameras)
+        }
         return Observation(
             images=images,
             image_stamps_s=dict.fromkeys(images, self.time_s),

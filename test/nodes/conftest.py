@@ -26,9 +26,14 @@ class KinematicWorld:
     """A `World` whose arms go where they are told at once; success after half a second."""
 
     cameras = CAMERAS
+    task = "place"
+    timeout_s = 15.0
 
     def __init__(self) -> None:
         self.reset(0)
+
+    def wrong_object(self):
+        return False
 
     @property
     def time_s(self):
