@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.sim.objects import DISTRACTOR_HALF_M, DISTRACTORS
 from onestep_vla_ros.sim.perturbation import Variation
-from onestep_vla_ros.sim.scene import Pose
+from onestep_vla_ros.sim.scene import Pose, Scene
 from onestep_vla_ros.sim.table import MIDLINE_Y_M
 
 _BACKGROUND = ("table", "floor")
@@ -99,14 +99,13 @@ class Wardrobe:
             model.cam_quat[camera] = quat
 
 
-def draw_strays(
-    rng: np.random.Generator, v: Variation, used: Mapping[str, Pose]
-) -> dict[str, Pose]:
-    """Return where each distractor lies: clear of the bodies in `used`, or out of sight."""
+def draw_strays(rng: np.random.Generator, v: Variation, scene: Scene) -> dict[str, Pose]:
+    """Return where each distractor lies: clear of all that the scene uses, or out of sight."""
     low, high = v.distractors
     wanted = int(rng.integers(low, high + 1))
     chosen = set(rng.permutation(len(DISTRACTORS))[:wanted].tolist())
-    taken = [(p.x_m, p.y_m) for p in used.values()]
+    bodies = [*scene.poses.values(), *scene.fixtures.values()]
+    taken = [*((p.x_m, p.y_m) for p in bodies), *scene.keep_clear]
     poses = {}
     for i, name in enumerate(DISTRACTORS):
         at = _draw_clear(rng, taken) if i in chosen else None

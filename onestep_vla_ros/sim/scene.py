@@ -30,6 +30,8 @@ class Scene:
         start_q: Arm positions at the start, (14,) [rad, gripper 0..1].
         poses: Name of a movable body to where it starts.
         fixtures: Name of a body that nothing moves (a plate, a peg) to where it stands.
+        keep_clear: Points (x, y) [m] that stray objects stay clear of besides the bodies'
+            centres: the ends of something long.
         paint: Name of a body to its red, green and blue 0..1; others keep the model's.
     """
 
@@ -38,4 +40,5 @@ class Scene:
     start_q: tuple[float, ...]
     poses: Mapping[str, Pose]
     fixtures: Mapping[str, Pose]
+    keep_clear: tuple[tuple[float, float], ...] = ()
     paint: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)

@@ -79,10 +79,9 @@ class YamStation:
         self.scene = scene = self._task.draw(seed, self._variation)
         rng = np.random.default_rng([seed, 2])  # the look is not the layout's business
         self._wardrobe.wear(rng, self._variation, scene.paint)
-        used = {**scene.poses, **scene.fixtures}
         self._noise = np.random.default_rng([seed, 3])
         mujoco.mj_resetData(self.model, self.data)
-        for name, pose in {**scene.poses, **draw_strays(rng, self._variation, used)}.items():
+        for name, pose in {**scene.poses, **draw_strays(rng, self._variation, scene)}.items():
             self.stage.put(name, pose)
         for name, pose in scene.fixtures.items():
             self.stage.fix(name, pose)
