@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted demonstrator for the handover, with regrasps and mistakes to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.joints import arm_slice
+from onestep_vla_ros.sim.expert import (
+    CLOSED,
+    OPEN,
+    SQUEEZE_S,
+    TILT_RAD,
+    Expert,
+    Goal,
+    Segment,
+    goal,
+)
+from onestep_vla_ros.sim.handover_scene import (
+    BAR,
+    BAR_THICK_M,
+    GRASP_OFF_M,
+    HandoverScene,
+)
+from onestep_vla_ros.sim.kinematics import tool_rotation
+from onestep_vla_ros.sim.objects import PLATE_HEIGHT_M, PLATE_RADIUS_M
+from onestep_vla_ros.sim.stage import Stage
+from onestep_vla_ros.sim.table import MIDLINE_Y_M, bearing, side_of
+
+EXCHANGE_M = (0.36, MIDLINE_Y_M, 0.15)
+"""Where the middle of the bar is when it changes hands; the bar then points along y."""
+HOVER_M, LIFT_M, ABOVE_PLATE_M = 0.11, 0.09, 0.075
+"""Heights of the tool before a grasp and after, and of the bar before it is lowered [m]."""
+RELEASE_M = PLATE_HEIGHT_M + BAR_THICK_M / 2 + 0.004
+"""Height of the bar's middle when it is let go over the plate [m]."""
+ATTEMPTS, TAKES = 4, 3
+"""How often the bar is picked up, and how often it is reached for per exchange."""
+_GRASP_M = 0.016  # the tool comes no lower, else its fingers press on the table
+_LOW_M = 0.08  # below this the tool rises before it moves sideways
+_LET_GO = 0.55  # opening that frees the bar; the rest opens while the arm withdraws
+_OUT_M, _UP_M = 0.07, 0.05  # from the bar's end to where the receiver waits
+_BACK_M = 0.07  # how far the giver withdraws, along its fingers
+_PULL_M = 0.04  # how far the receiver takes the bar along meanwhile
+_RISE_M = 0.07
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A first grasp that goes wrong on purpose.
+
+    Attributes:
+        arm: Whose.
+        off_m: Offset (3,) [m] of the tool from the right place: ahead, left, up in its heading.
+    """
+
+    arm: str
+    off_m: NDArray[np.float64]
+
+
+class HandoverExpert(Expert):
+    """Giver: hover, grasp, lift, offer, let go. Receiver: reach, grasp, carry, lower, let go."""
+
+    def __init__(
+        self, stage: Stage, scene: HandoverScene, mistake: Mistake | None = None
+    ) -> None:
+        """Start from where the arms are now; `stage` is read, never stepped."""
+        super().__init__(stage)
+        self._giver, self._receiver = scene.giver, scene.receiver
+        self._plate = scene.fixtures["plate"]
+        self._mistake = mistake
+        self._is_handed = False
+
+    def script(self) -> Iterator[Segment]:
+        """Bring the bar to the plate by way of both hands; look, and try again if need be."""
+        for _ in range(ATTEMPTS):
+            if not self._holds(self._giver):
+                yield from self._pick()
+            if self._holds(self._giver):
+                yield from self._exchange()
+            if self._holds(self._receiver) and not self._holds(self._giver):
+                yield from self._deliver()
+            if self._is_delivered():
+                return
+
+    def _pick(self) -> Iterator[Segment]:
+        arm, self._is_handed = self._giver, False
+        tool = self.tool(arm)
+        if tool[2] < _LOW_M:
+            up = tool_goal([*tool[:2], HOVER_M], bearing(arm, *tool[:2]), OPEN)
+            yield self.straight({arm: up})
+        hover = _raised(self._grasp(arm, self._own_heading()), HOVER_M)
+        yield self.joint_move({arm: hover, self._receiver: None})
+        yield from self._close_on(arm, self._own_heading())
+        low = self.tool(arm)
+        up = tool_goal([*low[:2], LIFT_M], self._heading_now(arm), CLOSED)
+        yield self.straight({arm: up}, is_mistake=self.segment.is_mistake)
+
+    def _close_on(self, arm: str, heading: float) -> Iterator[Segment]:
+        """Go straight to one end of the bar and close; the first time perhaps beside it."""
+        end, wrong = self._grasp(arm, heading), False
+        if self._mistake is not None and self._mistake.arm == arm:
+            ahead, left, up = self._mistake.off_m
+            c, s = np.cos(heading), np.sin(heading)
+            off = [ahead * c - left * s, ahead * s + left * c, up]
+            end, wrong = Goal(end.point + off, end.rotation, end.grip), True
+            self._mistake = None
+        yield self.straight({arm: end}, is_precise=True, is_mistake=wrong)
+        yield self.grip({arm: CLOSED}, SQUEEZE_S, is_mistake=wrong)
+
+    def _exchange(self) -> Iterator[Segment]:
+        giver, receiver = self._giver, self._receiver
+        if not self._holds(receiver):
+            heading = exchange_heading(giver)
+            offer = self._carried(giver, np.array(EXCHANGE_M), heading)
+            yield self.joint_move({giver: offer, receiver: waiting_goal(receiver)})
+        for _ in range(TAKES):
+            if self._holds(receiver) or not self._holds(giver):
+                break
+            yield from self._close_on(receiver, self._facing_heading())
+            if not self._holds(receiver):
+                yield self.straight({receiver: waiting_goal(receiver)})
+        if not (self._holds(receiver) and self._holds(giver)):
+            return
+        yield self.grip({giver: _LET_GO})
+        yield self.straight({giver: self._withdrawn(giver), receiver: self._pulled(receiver)})
+
+    def _deliver(self) -> Iterator[Segment]:
+        arm, self._is_handed = self._receiver, True
+        at = np.array([self._plate.x_m, self._plate.y_m, ABOVE_PLATE_M])
+        heading = bearing(arm, at[0], at[1])
+        yield self.joint_move({arm: self._carried(arm, at, heading), self._giver: None})
+        at[2] = RELEASE_M
+        yield self.straight({arm: self._carried(arm, at, heading)}, is_precise=True)
+        yield self.grip({arm: _LET_GO})
+        low = self.tool(arm)
+        yield self.straight({arm: tool_goal([*low[:2], low[2] + _RISE_M], heading, OPEN)})
+
+    def _holds(self, arm: str) -> bool:
+        return self.stage.is_grasped(BAR, arm)
+
+    def _is_delivered(self) -> bool:
+        offset = self.stage.position(BAR)[:2] - (self._plate.x_m, self._plate.y_m)
+        is_free = not self._holds(self._giver) and not self._holds(self._receiver)
+        return bool(self._is_handed and is_free and np.hypot(*offset) < PLATE_RADIUS_M)
+
+    def _grasp(self, arm: str, heading: float) -> Goal:
+        """The end of the bar that is behind its middle, seen along `heading`."""
+        at = self.stage.position(BAR)
+        at[:2] -= GRASP_OFF_M * np.array([np.cos(heading), np.sin(heading)])
+        at[2] = max(at[2], _GRASP_M)
+        return tool_goal(at, heading, OPEN)
+
+    def _own_heading(self) -> float:
+        """The direction along the bar that leads away from the giver [rad]."""
+        at, yaw = self.stage.position(BAR), self.stage.yaw(BAR)
+        own = bearing(self._giver, at[0], at[1])
+        return own + float((yaw - own + np.pi / 2) % np.pi - np.pi / 2)
+
+    def _facing_heading(self) -> float:
+        """The direction along the bar that leads from its free end to the giver [rad]."""
+        free = self.stage.position(BAR) - self._tool_now(self._giver)[0]
+        yaw = self.stage.yaw(BAR)
+        along = free[0] * np.cos(yaw) + free[1] * np.sin(yaw)
+        return yaw + np.pi if along > 0.0 else yaw
+
+    def _tool_now(self, arm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.kinematics[arm].forward(self.stage.q[arm_slice(arm)][:6])
+
+    def _heading_now(self, arm: str) -> float:
+        """Where the tool of the last target leans to [rad]."""
+        _, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
+        return float(np.arctan2(turned[1, 2], turned[0, 2]))
+
+    def _carried(self, arm: str, at: NDArray[np.float64], heading: float) -> Goal:
+        """Where the tool must be so that the bar it holds is at `at`."""
+        tool, turned = self._tool_now(arm)
+        off = turned.T @ (self.stage.position(BAR) - tool)
+        rotation = tool_rotation(heading, TILT_RAD)
+        return Goal(at - rotation @ off, rotation, CLOSED)
+
+    def _withdrawn(self, arm: str) -> Goal:
+        at, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
+        return Goal(at - _BACK_M * turned[:, 2], turned, OPEN)
+
+    def _pulled(self, arm: str) -> Goal:
+        at, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
+        return Goal(at + [0.0, side_of(arm) * _PULL_M, 0.0], turned, CLOSED)
+
+
+def tool_goal(at: Sequence[float] | NDArray[np.float64], heading_rad: float, grip: float) -> Goal:
+    """Return the goal of a tool at `at` (3,) [m] with the usual lean."""
+    return goal(*at, heading_rad, grip)
+
+
+def exchange_heading(arm: str) -> float:
+    """Return where an arm's tool leans to when the bar changes hands: across the midline."""
+    return -side_of(arm) * np.pi / 2
+
+
+def waiting_goal(arm: str) -> Goal:
+    """Return where a receiver waits: outside and above its end of the bar, open."""
+    x_m, y_m, z_m = EXCHANGE_M
+    y_m += side_of(arm) * (GRASP_OFF_M + _OUT_M)
+    return tool_goal([x_m, y_m, z_m + _UP_M], exchange_heading(arm), OPEN)
+
+
+def _raised(low: Goal, z_m: float) -> Goal:
+    return Goal(np.array([*low.point[:2], z_m]), low.rotation, low.grip)
