@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted demonstrator for the rings: each arm runs its own program, the small one waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onestep_vla_ros.core.joints import ARMS, arm_slice
+from onestep_vla_ros.sim.expert import CLOSED, SQUEEZE_S, Expert, Goal, Segment, goal
+from onestep_vla_ros.sim.motion import PERIOD_S
+from onestep_vla_ros.sim.rings_scene import (
+    HOLE_M,
+    LARGE,
+    PEG,
+    PEG_HEIGHT_M,
+    SMALL,
+    THICKNESS_M,
+    RingsScene,
+)
+from onestep_vla_ros.sim.stage import Stage
+from onestep_vla_ros.sim.table import MIDLINE_Y_M, bearing, other_arm, side_of
+
+TILT_RAD = np.deg2rad(20.0)
+"""Lean of the tool: enough to reach over the peg, little enough for low finger tips."""
+HOVER_M, GRASP_M, CARRY_M = 0.09, 0.014, 0.115
+"""Heights of the tool centre above the table [m]."""
+RELEASE_M = {LARGE: 0.026, SMALL: 0.044}
+"""Height of the tool centre where a ring is let go, to fall the rest [m]."""
+CLEAR_M = 0.13
+"""Height at which open fingers are above the peg [m]."""
+WAIT_SIDE_M = 0.17
+"""Distance from the midline at which the small ring waits [m]."""
+WIDE = 1.0
+ATTEMPTS = 4
+_APART_M = 0.06  # the large ring's arm has left the peg
+_NEAR_M = 0.012  # closer than this beside the ring, an open gripper goes straight down
+_LOW_M = 0.075  # below this the tool rises before it moves sideways
+
+
+class RingsExpert(Expert):
+    """Each arm plans hover, descend, close, lift, carry, lower, open, retreat by itself."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        scene: RingsScene,
+        mistakes_m: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> None:
+        """Start from where the arms are now.
+
+        Args:
+            stage: Read, never stepped.
+            scene: Names the arm of each ring, and where the peg stands.
+            mistakes_m: Ring to the offset (3,) [m] in the tool's heading frame (ahead, left,
+                up) by which the first grasp of it goes wrong on purpose.
+        """
+        super().__init__(stage)
+        self._arms = {LARGE: scene.large_arm, SMALL: other_arm(scene.large_arm)}
+        self._peg = scene.fixtures[PEG]
+        self._mistakes_m = mistakes_m or {}
+
+    def script(self) -> Iterator[Segment]:
+        """Run both arms' programs side by side, each at its own pace."""
+        programs = {self._arms[ring]: self._program(ring) for ring in (LARGE, SMALL)}
+        running: dict[str, Segment] = {}
+        while True:
+            for arm in ARMS:
+                if arm not in running and (segment := next(programs[arm], None)) is not None:
+                    running[arm] = segment
+            if not running:
+                return
+            count = min(len(segment.targets) for segment in running.values())
+            targets = np.repeat(self.target[None], count, axis=0)
+            for arm, segment in running.items():
+                targets[:, arm_slice(arm)] = segment.targets[:count, arm_slice(arm)]
+            flags = list(running.values())
+            running = {a: _rest(s, count) for a, s in running.items() if len(s.targets) > count}
+            yield Segment(
+                targets, any(s.is_precise for s in flags), any(s.is_mistake for s in flags)
+            )
+
+    def _program(self, ring: str) -> Iterator[Segment]:
+        """Bring one ring to the peg; look, and try again if need be."""
+        arm = self._arms[ring]
+        for attempt in range(ATTEMPTS):
+            if self._is_on_peg(ring):
+                break
+            yield from self._pick(ring, self._mistakes_m.get(ring) if attempt == 0 else None)
+            if not self.stage.is_grasped(ring, arm):
+                continue
+            if ring == SMALL and not self._is_clear():
+                yield self.joint_move({arm: self._waiting()})
+                while not self._is_clear():
+                    yield self.wait(PERIOD_S)
+            if self.stage.is_grasped(ring, arm):
+                yield from self._deliver(ring)
+        yield self.joint_move({arm: None})
+
+    def _pick(self, ring: str, mistake_m: NDArray[np.float64] | None) -> Iterator[Segment]:
+        arm = self._arms[ring]
+        tool, at = self.tool(arm), self.stage.position(ring)
+        is_open = self.grip_of(arm) > WIDE - 0.1
+        if not (is_open and np.hypot(*(tool - at)[:2]) < _NEAR_M and tool[2] < HOVER_M):
+            if tool[2] < _LOW_M:
+                yield self.straight({arm: self._at(arm, tool[:2], HOVER_M, WIDE)})
+            yield self.joint_move({arm: self._at(arm, at, HOVER_M, WIDE)})
+        at = self.stage.position(ring)
+        wrong = mistake_m is not None
+        low = self._at(arm, at, max(at[2] + 0.005, GRASP_M), WIDE)
+        if mistake_m is not None:
+            heading = bearing(arm, at[0], at[1])
+            ahead = np.array([np.cos(heading), np.sin(heading)])
+            left = np.array([-ahead[1], ahead[0]])
+            off = [*(mistake_m[0] * ahead + mistake_m[1] * left), mistake_m[2]]
+            low = Goal(low.point + off, low.rotation, WIDE)
+        yield self.straight({arm: low}, is_precise=True, is_mistake=wrong)
+        yield self.grip({arm: CLOSED}, SQUEEZE_S, is_mistake=wrong)
+        up = Goal(np.array([*low.point[:2], CARRY_M]), low.rotation, CLOSED)
+        yield self.straight({arm: up}, is_mistake=wrong)
+
+    def _deliver(self, ring: str) -> Iterator[Segment]:
+        arm, peg = self._arms[ring], (self._peg.x_m, self._peg.y_m)
+        yield self.joint_move({arm: self._at(arm, peg, CARRY_M, CLOSED)})
+        low = self._at(arm, peg, RELEASE_M[ring], CLOSED)
+        yield self.straight({arm: low}, is_precise=True)
+        yield self.grip({arm: WIDE})
+        yield self.straight({arm: self._at(arm, peg, CLEAR_M, WIDE)})
+
+    def _is_on_peg(self, ring: str) -> bool:
+        at = self.stage.position(ring)
+        is_around = np.hypot(at[0] - self._peg.x_m, at[1] - self._peg.y_m) < HOLE_M[ring]
+        is_held = self.stage.is_grasped(ring, self._arms[ring])
+        return bool(is_around and at[2] < PEG_HEIGHT_M - THICKNESS_M / 2 and not is_held)
+
+    def _is_clear(self) -> bool:
+        """Is the large ring on the peg, and its arm no longer above it?"""
+        tool = self.tool(self._arms[LARGE])
+        away = np.hypot(tool[0] - self._peg.x_m, tool[1] - self._peg.y_m)
+        return self._is_on_peg(LARGE) and bool(away > _APART_M)
+
+    def _waiting(self) -> Goal:
+        arm = self._arms[SMALL]
+        y_m = MIDLINE_Y_M + side_of(arm) * WAIT_SIDE_M
+        return self._at(arm, (self._peg.x_m - 0.02, y_m), CARRY_M, CLOSED)
+
+    def _at(self, arm: str, point: NDArray[np.float64] | tuple[float, float], z_m: float, grip: float) -> Goal:
+        """Return the goal above a point of the table, in the arm's own plane."""
+        x_m, y_m = float(point[0]), float(point[1])
+        return goal(x_m, y_m, z_m, bearing(arm, x_m, y_m), grip, TILT_RAD)
+
+
+def _rest(segment: Segment, count: int) -> Segment:
+    """Return what is left of a stretch after `count` of its targets."""
+    return Segment(segment.targets[count:], segment.is_precise, segment.is_mistake)
+
+
+def begin_demonstration(
+    stage: Stage, scene: RingsScene, rng: np.random.Generator
+) -> dict[str, NDArray[np.float64]]:
+    return {}
