@@ -1,53 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Demonstrations as arrays: read, checked, concatenated once and mapped into memory.
+"""Demonstrations as arrays: read from LeRobot folders, checked, and mapped into memory.
 
 Every process maps the same files, so the frames are in memory once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-import os
 import shutil
-import zipfile
-import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onestep_vla_ros.core.errors import DatasetError, ObservationError, raise_all
-from onestep_vla_ros.core.joints import DOF
-from onestep_vla_ros.core.observation import CameraSpec, check_instruction
-from onestep_vla_ros.train.dataset_meta import DO, FORMAT, DatasetMeta, read_meta
+from onestep_vla_ros.core.errors import ConfigError, DatasetError, raise_all
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.train.dataset_images import (
+    CACHE,
+    CACHE_LAYOUT,
+    ImageRows,
+    begin,
+    decode_images,
+    image_cache,
+    load_images,
+    move,
+    source_digest,
+)
+from onestep_vla_ros.train.dataset_meta import DatasetMeta, FolderMeta, read_folder_meta
 from onestep_vla_ros.train.keyframe import next_keyframes
+from onestep_vla_ros.train.lerobot_layout import ACTION, FPS, MISTAKE, STATE
+from onestep_vla_ros.train.lerobot_reader import Tables, read_tables
 
-CACHE = ".cache"
-CACHE_LAYOUT = 2
-"""Changes whenever the cached arrays do."""
-MAX_FAULTS = 20
+MAX_FAULTS = 40
+_KEPT = 8  # arrays of how many (folders, horizon) combinations stay on disk
+_ARRAYS = ("q", "action", "keyframe", "episode", "text", "task", "start_q", "rows")
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All frames of all episodes, in order.
+    """All usable frames of all episodes, in order; N frames, E episodes.
+
+    A frame is usable when none of the actions of its chunk is a mistake made on purpose.
 
     Attributes:
-        meta: What meta.json says.
+        meta: What the folders have in common.
         images: Camera name to (N, h, w, 3) uint8, memory-mapped.
         q: Measured positions, (N, D) float32 [rad, gripper 0..1].
-        action: Absolute clean chunks, (N, H, D) float32.
+        action: Absolute clean chunks, (N, H, D) float32; the last action repeats past the end.
         keyframe: Where the present movement ends, (N, D) float32.
         episode: Which episode a frame belongs to, (N,) int32.
         text: Which instruction a frame has, (N,) int32.
         instructions: The distinct instructions.
         start_q: First state of every episode, (E, D).
+        task: Which task a frame belongs to, (N,) int16.
+        tasks: The distinct tasks.
     """
 
     meta: DatasetMeta
-    images: dict[str, NDArray[np.uint8]]
+    images: dict[str, ImageRows]
     q: NDArray[np.float32]
     action: NDArray[np.float32]
     keyframe: NDArray[np.float32]
@@ -55,6 +69,8 @@ class Dataset:
     text: NDArray[np.int32]
     instructions: tuple[str, ...]
     start_q: NDArray[np.float32]
+    task: NDArray[np.int16]
+    tasks: tuple[str, ...]
 
     def split(self, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return frame indices for training and validation, split by episode.
@@ -70,177 +86,174 @@ class Dataset:
         return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
-@dataclass(frozen=True, slots=True)
-class _Episode:
-    path: Path
-    q: NDArray[np.float32]
-    action: NDArray[np.float32]
-    keyframe: NDArray[np.float32]
-    instruction: str
+def open_dataset(
+    folders: Sequence[Path],
+    horizon: int,
+    sizes: Mapping[str, tuple[int, int]],
+    frame_stride: int = 1,
+) -> Dataset:
+    """Return the demonstrations in LeRobot `folders` with chunks of `horizon` waypoints.
 
+    The first call checks everything and writes .cache folders: the decoded images inside each
+    folder, whatever the horizon; the rest inside the first. Later calls, of any process, map them.
 
-def open_dataset(folder: Path, horizon: int, stride: int = 1) -> Dataset:
-    """Return the demonstrations in `folder` with chunks of `horizon` waypoints.
-
-    Waypoints are `stride` plan points apart.
-
-    The first call writes `folder`/.cache; later calls, of any process, map it.
+    Args:
+        folders: One dataset each, as `write_demos` writes them.
+        horizon: Waypoints a chunk, one every 1 / `FPS` s, >= 1.
+        sizes: Camera to (height, width) as the model reads it [pixels].
+        frame_stride: Keep every so-many-th frame of an episode, >= 1.
 
     Raises:
+        ConfigError: A number out of range, or nothing to open.
         DatasetError: Lists every fault, each naming file and field.
     """
-    meta = read_meta(folder)
-    paths = sorted(folder.glob("episode_*.npz"))
-    if not paths:
-        raise DatasetError(f"{folder} holds no episode_*.npz", do=DO)
-    cache = folder / CACHE / _digest(folder, paths, horizon, stride)
-    if not (cache / "index.json").is_file():
-        _build(cache, meta, paths, horizon, stride)
+    for name, value in (("horizon", horizon), ("frame_stride", frame_stride)):
+        if value < 1:
+            raise ConfigError(f"{name} is out of range", got=value, allowed=">= 1")
+    if not folders or not sizes:
+        raise ConfigError("no folders or no cameras to open", got=f"{list(folders)}, {sizes}")
+    sources = [source_digest(folder) for folder in folders]
+    images = [
+        image_cache(folder, source, sizes, frame_stride)
+        for folder, source in zip(folders, sources, strict=True)
+    ]
+    what = f"{CACHE_LAYOUT} {horizon} {[path.name for path in images]}"
+    cache = folders[0] / CACHE / f"frames_{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+    if not (cache / "index.json").is_file() or not all(path.is_dir() for path in images):
+        _build(cache, images, folders, horizon, sizes, frame_stride)
+    return _load(cache, images, sizes)
+
+
+def _load(cache: Path, images: Sequence[Path], sizes: Mapping[str, tuple[int, int]]) -> Dataset:
     index = json.loads((cache / "index.json").read_text(encoding="utf-8"))
-    load = {
-        name: np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for name in ("q", "action", "keyframe", "episode", "text", "start_q")
-    }
-    images = {
-        c.name: np.load(cache / f"image_{c.name}.npy", mmap_mode="r", allow_pickle=False)
-        for c in meta.stored
-    }
-    return Dataset(meta=meta, images=images, instructions=tuple(index["instructions"]), **load)
-
-
-def _digest(folder: Path, paths: list[Path], horizon: int, stride: int) -> str:
-    digest = hashlib.sha256((folder / "meta.json").read_bytes())
-    digest.update(f"{FORMAT} {CACHE_LAYOUT} {horizon} {stride}".encode())
-    for path in paths:
-        stat = path.stat()
-        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns};".encode())
-    return digest.hexdigest()[:16]
-
-
-def _build(cache: Path, meta: DatasetMeta, paths: list[Path], horizon: int, stride: int) -> None:
-    """Write the arrays of all episodes to `cache` in one move; older caches are removed."""
-    faults: list[str] = []
-    read = (_read_episode(p, horizon, stride, faults) for p in paths)
-    episodes = [e for e in read if e is not None]
-    _raise(faults)
-    partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    counts = [len(e.q) for e in episodes]
-    instructions = sorted({e.instruction for e in episodes})
+    meta = index["meta"]
+    for name in ("native", "stored"):
+        meta[name] = tuple(CameraSpec(**camera) for camera in meta[name])
     arrays = {
-        "q": np.concatenate([e.q for e in episodes]),
-        "action": np.concatenate([e.action for e in episodes]),
-        "keyframe": np.concatenate([e.keyframe for e in episodes]),
-        "episode": np.repeat(np.arange(len(counts), dtype=np.int32), counts),
-        "text": np.repeat(
-            np.array([instructions.index(e.instruction) for e in episodes], np.int32), counts
-        ),
-        "start_q": np.stack([e.q[0] for e in episodes]),
+        name: np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
     }
+    rows = arrays.pop("rows")
+    parts = [load_images(path, list(sizes)) for path in images]
+    return Dataset(
+        meta=DatasetMeta(**meta),
+        images={name: ImageRows([part[name] for part in parts], rows) for name in sizes},
+        instructions=tuple(index["instructions"]),
+        tasks=tuple(index["tasks"]),
+        **arrays,
+    )
+
+
+def _build(
+    cache: Path,
+    images: Sequence[Path],
+    folders: Sequence[Path],
+    horizon: int,
+    sizes: Mapping[str, tuple[int, int]],
+    stride: int,
+) -> None:
+    """Check the folders and write what is missing of their caches."""
+    faults: list[str] = []
+    read = []
+    for folder, image in zip(folders, images, strict=True):
+        meta = read_folder_meta(folder, faults)
+        tables = read_tables(meta, faults) if meta is not None else None
+        if meta is not None and tables is not None and _has_cameras(meta, sizes, faults):
+            read.append((meta, tables))
+            if not image.is_dir():
+                decode_images(image, meta, tables, sizes, stride, faults)
+    if read:
+        _check_alike([meta for meta, _ in read], sizes, faults)
+    _raise(faults)
+    arrays, index = _frames(read, horizon, stride)
+    if not len(arrays["q"]):
+        _raise([f"{folders[0]}: no frame without a mistake among its next {horizon} actions"])
+    index["meta"] = _meta([meta for meta, _ in read], sizes)
+    partial = begin(cache)
     for name, array in arrays.items():
         np.save(partial / f"{name}.npy", array, allow_pickle=False)
-    _write_images(partial, meta, episodes, sum(counts), faults)
-    if faults:
-        shutil.rmtree(partial)
-    _raise(faults)
-    index = json.dumps({"instructions": instructions})
-    (partial / "index.json").write_text(index, encoding="utf-8")
-    for old in cache.parent.iterdir():
-        if old != partial:
-            shutil.rmtree(old)
-    partial.rename(cache)
+    (partial / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    others = sorted(cache.parent.glob("frames_*[0-9a-f]"), key=lambda path: path.stat().st_mtime)
+    for old in others[: -(_KEPT - 1)]:
+        shutil.rmtree(old, ignore_errors=True)
+    move(partial, cache)
 
 
-def _write_images(
-    folder: Path, meta: DatasetMeta, episodes: list[_Episode], frames: int, faults: list[str]
+def _frames(
+    read: Sequence[tuple[FolderMeta, Tables]], horizon: int, stride: int
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, object]]:
+    """Return the arrays of all usable frames, and the names that their numbers stand for."""
+    instructions = sorted({sentence for meta, _ in read for sentence in meta.sentences})
+    tasks = list(dict.fromkeys(meta.task for meta, _ in read))
+    parts: list[dict[str, NDArray[np.generic]]] = []
+    episode_number = image = 0
+    for meta, tables in read:
+        columns = tables.columns
+        for first, count in zip(tables.first, tables.length, strict=True):
+            inside = slice(first, first + count)
+            q, action = columns[STATE][inside], columns[ACTION][inside]
+            frame = np.arange(0, count, stride)
+            due = np.minimum(frame[:, None] + np.arange(horizon), count - 1)
+            kept = ~columns[MISTAKE][inside][due].any(axis=1)
+            plan = np.concatenate([q[:1], action])
+            text = instructions.index(meta.sentences[columns["task_index"][first]])
+            number = int(kept.sum())
+            parts.append(
+                {
+                    "q": q[frame[kept]],
+                    "action": action[due[kept]],
+                    "keyframe": next_keyframes(plan, frame[kept]),
+                    "episode": np.full(number, episode_number, np.int32),
+                    "text": np.full(number, text, np.int32),
+                    "task": np.full(number, tasks.index(meta.task), np.int16),
+                    "start_q": q[:1],
+                    "rows": image + np.flatnonzero(kept),
+                }
+            )
+            episode_number, image = episode_number + 1, image + len(frame)
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in _ARRAYS}
+    return arrays, {"instructions": instructions, "tasks": tasks}
+
+
+def _has_cameras(
+    meta: FolderMeta, sizes: Mapping[str, tuple[int, int]], faults: list[str]
+) -> bool:
+    there = [camera.name for camera in meta.cameras]
+    missing = [name for name in sizes if name not in there]
+    if missing:
+        faults.append(f"{meta.folder}: cameras: got: {there}; allowed: {list(sizes)} among them")
+    return not missing
+
+
+def _check_alike(
+    metas: Sequence[FolderMeta], sizes: Mapping[str, tuple[int, int]], faults: list[str]
 ) -> None:
-    out = {
-        c.name: np.lib.format.open_memmap(
-            folder / f"image_{c.name}.npy", "w+", np.uint8, (frames, c.height, c.width, 3)
+    first = _native(metas[0], sizes)
+    for meta in metas[1:]:
+        native = _native(meta, sizes)
+        if native != first:
+            faults.append(f"{meta.folder}: cameras: got: {native}; allowed: {first}")
+
+
+def _native(meta: FolderMeta, sizes: Mapping[str, tuple[int, int]]) -> list[CameraSpec]:
+    by_name = {camera.name: camera for camera in meta.cameras}
+    return [by_name[name] for name in sizes]
+
+
+def _meta(metas: Sequence[FolderMeta], sizes: Mapping[str, tuple[int, int]]) -> dict[str, object]:
+    return dataclasses.asdict(
+        DatasetMeta(
+            task=" + ".join(dict.fromkeys(meta.task for meta in metas)),
+            period_s=1.0 / FPS,
+            native=tuple(_native(metas[0], sizes)),
+            stored=tuple(CameraSpec(name, *size) for name, size in sizes.items()),
+            state=metas[0].state,
+            expert=" + ".join(dict.fromkeys(meta.expert for meta in metas)),
         )
-        for c in meta.stored
-    }
-    first = 0
-    for episode in episodes:
-        count = len(episode.q)
-        with np.load(episode.path, allow_pickle=False) as data:
-            for camera in meta.stored:
-                fault = _read_images(data, camera, count, out[camera.name][first : first + count])
-                if fault:
-                    faults.append(f"{episode.path.name}: {camera.name}: {fault}")
-        first += count
-    for array in out.values():
-        array.flush()
-
-
-def _read_images(
-    data: np.lib.npyio.NpzFile, camera: CameraSpec, count: int, out: NDArray[np.uint8]
-) -> str:
-    if camera.name not in data:
-        return "missing"
-    try:
-        images = data[camera.name]
-    except _DAMAGE as error:
-        return f"cannot be read: {error}"
-    shape = (count, camera.height, camera.width, 3)
-    if images.shape != shape or images.dtype != np.uint8:
-        return f"got: {images.dtype} {images.shape}; allowed: uint8 {shape}"
-    out[:] = images
-    return ""
-
-
-_DAMAGE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-
-
-def _read_episode(path: Path, horizon: int, stride: int, faults: list[str]) -> _Episode | None:
-    """Return everything but the images, or None with its faults appended."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            fields = ("q", "frame", "plan", "instruction", "success")
-            missing = [name for name in fields if name not in data]
-            values = {name: data[name] for name in fields if name not in missing}
-    except _DAMAGE as error:
-        faults.append(f"{path.name}: cannot be read: {error}")
-        return None
-    problems = [f"{name}: missing" for name in missing]
-    if not missing:
-        problems = _field_faults(values)
-    faults += [f"{path.name}: {problem}" for problem in problems]
-    if problems:
-        return None
-    plan, frame = values["plan"].astype(np.float32), values["frame"].astype(np.int64)
-    # The chunk of frame f is plan[f+s, f+2s .. f+Hs], the last point repeated past the end.
-    rows = np.minimum(frame[:, None] + stride * np.arange(1, horizon + 1), len(plan) - 1)
-    sentence = check_instruction(str(values["instruction"]))
-    q = values["q"].astype(np.float32)
-    return _Episode(path, q, plan[rows], next_keyframes(plan, frame), sentence)
-
-
-def _field_faults(values: dict[str, NDArray[np.generic]]) -> list[str]:
-    faults = []
-    q, plan, frame = values["q"], values["plan"], values["frame"]
-    for name, array in (("q", q), ("plan", plan)):
-        is_form = array.dtype.kind == "f" and array.ndim == 2 and array.shape[1:] == (DOF,)
-        if not is_form or not len(array):
-            faults.append(f"{name}: got: {array.dtype} {array.shape}; allowed: float (n, {DOF})")
-        elif not np.isfinite(array).all():
-            faults.append(f"{name}: got: NaN or infinity; allowed: finite numbers")
-    if frame.dtype.kind not in "iu" or frame.shape != q.shape[:1]:
-        faults.append(f"frame: got: {frame.dtype} {frame.shape}; allowed: int, one a row of q")
-    elif len(frame) and not (frame.min() >= 0 and frame.max() < len(plan)):
-        faults.append(f"frame: got: {frame.min()} to {frame.max()}; allowed: 0 to {len(plan) - 1}")
-    try:
-        check_instruction(str(values["instruction"]))
-    except ObservationError as error:
-        faults.append(f"instruction: {error}")
-    if not bool(values["success"].all()):
-        faults.append("success: got: False; allowed: True, failed episodes teach nothing")
-    return faults
+    )
 
 
 def _raise(faults: list[str]) -> None:
     shown = faults[:MAX_FAULTS]
     if len(faults) > MAX_FAULTS:
         shown.append(f"and {len(faults) - MAX_FAULTS} more")
-    raise_all(DatasetError, "demonstrations", shown, "delete or regenerate the files named above")
+    raise_all(DatasetError, "demonstrations", shown, "repair or regenerate what is named above")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""meta.json of a folder of demonstrations."""
+"""The meta folder of a LeRobot dataset of ours: what every episode has in common."""
 
 from __future__ import annotations
 
@@ -7,23 +7,36 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from onestep_vla_ros.core.errors import DatasetError, raise_all
+from onestep_vla_ros.core.errors import DatasetError, ObservationError
 from onestep_vla_ros.core.joints import JOINT_NAMES
-from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.core.observation import CameraSpec, check_instruction
+from onestep_vla_ros.train.lerobot_layout import (
+    ACTION,
+    CODEBASE_VERSION,
+    FORMAT,
+    FPS,
+    INFO,
+    OWN,
+    STATE,
+    TASKS,
+    features,
+    video_key,
+)
+from onestep_vla_ros.train.lerobot_tables import column, read_table
 
-FORMAT = "onestep-vla-demos/0"
 DO = "generate the demonstrations again with onestep-vla demos"
+_IMAGES = video_key("")
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetMeta:
-    """What meta.json says.
+    """What the folders of a dataset have in common.
 
     Attributes:
-        task: Name of the task.
-        period_s: Time between plan points [s].
+        task: Names of the tasks, joined by " + ".
+        period_s: Time between recorded moments, which is that between waypoints [s].
         native: Cameras as the driver publishes them.
-        stored: Cameras as the files hold them, which is what the model reads.
+        stored: Cameras as the model reads them.
         state: "measured".
         expert: Who demonstrated.
     """
@@ -36,51 +49,155 @@ class DatasetMeta:
     expert: str
 
 
-def read_meta(folder: Path) -> DatasetMeta:
-    """Return what `folder`/meta.json says.
+@dataclass(frozen=True, slots=True)
+class FolderMeta:
+    """What one folder's info.json, onestep.json and tasks.parquet say.
 
-    Raises:
-        DatasetError: Missing, damaged or of another robot; lists every fault.
+    Attributes:
+        cameras: The cameras of the videos, at their native sizes.
+        sentences: The instruction of every task_index.
+        data_path: Template of the data files.
+        video_path: Template of the videos.
+        episodes: How many there should be.
+        frames: How many there should be.
     """
-    path = folder / "meta.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path} is missing", do=DO) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} is no JSON", got=str(error), do=DO) from None
-    if not isinstance(data, dict):
-        raise DatasetError(f"{path} is no mapping", got=type(data).__name__, do=DO)
-    faults = [
-        f"{key}: got: {data.get(key)!r}; allowed: {allowed!r}"
+
+    folder: Path
+    task: str
+    expert: str
+    state: str
+    cameras: tuple[CameraSpec, ...]
+    sentences: tuple[str, ...]
+    data_path: str
+    video_path: str
+    episodes: int
+    frames: int
+
+
+def read_folder_meta(folder: Path, faults: list[str]) -> FolderMeta | None:
+    """Return what the folder says of itself, or None when nothing more can be read.
+
+    Args:
+        folder: A dataset.
+        faults: Gets a line for everything that is wrong, naming file and field.
+    """
+    if not (folder / INFO).is_file() and _is_older(folder):
+        faults.append(
+            f"{folder}: got: episodes as npz, a format of before; allowed: a LeRobot dataset "
+            f"{CODEBASE_VERSION}, as onestep-vla demos writes it now"
+        )
+        return None
+    info = _read_json(folder / INFO, faults)
+    own = _read_json(folder / OWN, faults) or {}
+    if info is None:
+        return None
+    cameras = _check_info(folder / INFO, info, faults)
+    if own:
         for key, allowed in (
             ("format", FORMAT),
             ("joint_names", list(JOINT_NAMES)),
             ("state", "measured"),
-        )
-        if data.get(key) != allowed
-    ]
-    period = data.get("period_s")
-    if not isinstance(period, float) or not 0.0 < period <= 1.0:
-        faults.append(f"period_s: got: {period!r}; allowed: above 0 to 1 s")
-    native, stored = _cameras(data.get("cameras"), faults)
-    raise_all(DatasetError, str(path), faults, DO)
-    return DatasetMeta(
-        str(data.get("task")), period, native, stored, data["state"], str(data.get("expert"))
+        ):
+            _expect(folder / OWN, key, own.get(key), allowed, faults)
+        for key in ("task", "expert"):
+            if not isinstance(own.get(key), str):
+                faults.append(f"{folder / OWN}: {key}: got: {own.get(key)!r}; allowed: a name")
+    paths = [info.get("data_path"), info.get("video_path")]
+    counts = [info.get("total_episodes"), info.get("total_frames")]
+    for key, value, kind in (
+        ("data_path", paths[0], str),
+        ("video_path", paths[1], str),
+        ("total_episodes", counts[0], int),
+        ("total_frames", counts[1], int),
+    ):
+        if type(value) is not kind:
+            faults.append(f"{folder / INFO}: {key}: got: {value!r}; allowed: {kind.__name__}")
+            cameras = None
+    if cameras is None:
+        return None
+    return FolderMeta(
+        folder,
+        str(own.get("task")),
+        str(own.get("expert")),
+        str(own.get("state")),
+        cameras,
+        _read_sentences(folder / TASKS, faults),
+        *map(str, paths),
+        *map(int, counts),  # type: ignore[arg-type] - checked above
     )
 
 
-def _cameras(
-    section: object, faults: list[str]
-) -> tuple[tuple[CameraSpec, ...], tuple[CameraSpec, ...]]:
-    native, stored = [], []
-    items = section.items() if isinstance(section, dict) else ()
-    for name, sizes in items:
+def _is_older(folder: Path) -> bool:
+    return (folder / "meta.json").is_file() or any(folder.glob("episode_*.npz"))
+
+
+def _read_json(path: Path, faults: list[str]) -> dict[str, object] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        faults.append(
+            f"{path}: missing; an interrupted onestep-vla demos leaves none: run it again"
+        )
+        return None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: cannot be read; got: {error}; allowed: JSON")
+        return None
+    if not isinstance(data, dict):
+        faults.append(f"{path}: got: {type(data).__name__}; allowed: a mapping")
+        return None
+    return data
+
+
+def _expect(path: Path, key: str, got: object, allowed: object, faults: list[str]) -> None:
+    if got != allowed:
+        faults.append(f"{path}: {key}: got: {got!r}; allowed: {allowed!r}")
+
+
+def _check_info(
+    path: Path, info: dict[str, object], faults: list[str]
+) -> tuple[CameraSpec, ...] | None:
+    """Check versions, rate and features; return the cameras, or None when they cannot be told."""
+    _expect(path, "codebase_version", info.get("codebase_version"), CODEBASE_VERSION, faults)
+    _expect(path, "fps", info.get("fps"), FPS, faults)
+    found = info.get("features")
+    if not isinstance(found, dict):
+        faults.append(f"{path}: features: got: {found!r}; allowed: a mapping")
+        return None
+    for name, wanted in features(()).items():
+        entry = found.get(name)
+        if not isinstance(entry, dict):
+            faults.append(f"{path}: features.{name}: got: {entry!r}; allowed: {wanted}")
+            continue
+        for key in ("dtype", "shape", "names") if name in (STATE, ACTION) else ("dtype", "shape"):
+            _expect(path, f"features.{name}.{key}", entry.get(key), wanted[key], faults)
+    cameras = []
+    for key in (key for key in found if key.startswith(_IMAGES)):
+        shape = found[key].get("shape") if isinstance(found[key], dict) else None
+        is_form = isinstance(shape, list) and len(shape) == 3 and shape[2] == 3
+        if not is_form or not all(type(n) is int and n > 0 for n in shape):
+            faults.append(f"{path}: features.{key}.shape: got: {shape!r}; allowed: [h, w, 3]")
+        else:
+            cameras.append(CameraSpec(key.removeprefix(_IMAGES), shape[0], shape[1]))
+    if not cameras:
+        faults.append(f"{path}: features: no camera; allowed: {_IMAGES}<camera>")
+    return tuple(cameras)
+
+
+def _read_sentences(path: Path, faults: list[str]) -> tuple[str, ...]:
+    try:
+        table = read_table(path)
+        index = column(table, "task_index", "int64")
+        names = [name for name in table.column_names if name != "task_index"]
+        sentences = table[names[0]].to_pylist() if names else []
+    except DatasetError as error:
+        faults.append(f"{path}: {error}")
+        return ()
+    if index.tolist() != list(range(len(sentences))) or not sentences:
+        faults.append(f"{path}: task_index: got: {index.tolist()[:9]}; allowed: 0, 1, 2 …")
+        return ()
+    for k, sentence in enumerate(sentences):
         try:
-            native.append(CameraSpec(name, *map(int, sizes["native"])))
-            stored.append(CameraSpec(name, *map(int, sizes["stored"])))
-        except (KeyError, TypeError, ValueError):
-            faults.append(f"cameras.{name}: got: {sizes!r}; allowed: native and stored [h, w]")
-    if not items:
-        faults.append(f"cameras: got: {section!r}; allowed: name to native and stored [h, w]")
-    return tuple(native), tuple(stored)
+            check_instruction(str(sentence))
+        except ObservationError as error:
+            faults.append(f"{path}: task {k}: {error}")
+    return tuple(map(str, sentences))

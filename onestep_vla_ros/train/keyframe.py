@@ -17,8 +17,8 @@ from torch import nn
 from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, DOF
 from onestep_vla_ros.policy.nano_encoder import POOL, NanoEncoder
 
-STILL_RAD = 0.008
-"""A plan that moves less than this between two points rests there."""
+STILL_RAD = 0.02
+"""A plan that moves less than this in one recorded period (0.1 s) rests there [rad]."""
 HIDDEN = 256
 
 

@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny folder of demonstrations."""
+"""A tiny dataset for each test: made once, then copied."""
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
-from tiny_demos import write_episode, write_meta
+from tiny_demos import write_dataset
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """Ten episodes of twelve frames; read, never changed."""
+    folder = tmp_path_factory.mktemp("tiny") / "square"
+    write_dataset(folder)
+    return folder
 
 
 @pytest.fixture
-def demos(tmp_path):
-    folder = tmp_path / "demos"
-    folder.mkdir()
-    write_meta(folder)
-    for index in range(10):
-        write_episode(folder, index)
-    return folder
+def demos(tiny_dataset, tmp_path):
+    """A copy of the tiny dataset that a test may damage."""
+    return shutil.copytree(
+        tiny_dataset, tmp_path / "demos", ignore=shutil.ignore_patterns(".cache")
+    )

@@ -1,55 +1,113 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import threading
+
 import numpy as np
 import pytest
-from tiny_demos import write_episode, write_meta
+from tiny_demos import FRAMES, SIZES, write_dataset
 
-from onestep_vla_ros.core.errors import DatasetError
+from onestep_vla_ros.core.errors import ConfigError, DatasetError
+from onestep_vla_ros.policy.images import resize_uint8
+from onestep_vla_ros.train.attempts import load_attempt
 from onestep_vla_ros.train.dataset import open_dataset
+from onestep_vla_ros.train.lerobot_layout import VIDEO_PATH, numbered, video_key
+from onestep_vla_ros.train.lerobot_video import read_video
 
 H = 6
 
 
+def _episode(folder, index):
+    attempt = load_attempt(folder, index)
+    path = folder / numbered(VIDEO_PATH, index, video_key("top"))
+    return attempt, resize_uint8(read_video(path)[0], SIZES["top"])
+
+
 def test_frames_are_concatenated_and_chunks_start_after_their_frame(demos):
-    data = open_dataset(demos, H)
+    data = open_dataset([demos], H, SIZES)
     assert data.images["top"].shape == (120, 24, 32, 3)
     assert data.action.shape == (120, H, 14)
-    with np.load(demos / "episode_000003.npz") as episode:
-        plan, frame = episode["plan"], episode["frame"]
-        rows = np.flatnonzero(data.episode == 3)
-        assert np.array_equal(data.images["top"][rows], episode["top"])
-        for row, f in zip(rows, frame, strict=True):
-            assert np.array_equal(data.action[row], plan[f + 1 : f + 1 + H])
+    assert data.meta.period_s == 0.1
+    attempt, images = _episode(demos, 3)
+    rows = np.flatnonzero(data.episode == 3)
+    assert np.array_equal(data.images["top"][rows], images)
+    assert np.array_equal(data.q[rows], attempt.state)
+    for t in range(FRAMES - H):
+        assert np.array_equal(data.action[rows[t]], attempt.action[t : t + H])
 
 
-def test_last_point_is_repeated_past_the_end_of_the_plan(demos):
-    data = open_dataset(demos, 30)
+def test_last_action_is_repeated_past_the_end_of_the_episode(demos):
+    data = open_dataset([demos], 30, SIZES)
+    attempt, _ = _episode(demos, 0)
     last = np.flatnonzero(data.episode == 0)[-1]
-    with np.load(demos / "episode_000000.npz") as episode:
-        assert np.array_equal(data.action[last, -1], episode["plan"][-1])
-        assert np.array_equal(data.action[last, :17], episode["plan"][23:])
+    assert np.array_equal(data.action[last], np.repeat(attempt.action[-1:], 30, axis=0))
+    assert np.array_equal(data.action[0, :FRAMES], attempt.action)
 
 
-def test_a_stride_spaces_the_waypoints_out(demos):
-    data = open_dataset(demos, 3, stride=2)
-    with np.load(demos / "episode_000003.npz") as episode:
-        first = np.flatnonzero(data.episode == 3)[0]
-        f = episode["frame"][0]
-        assert np.array_equal(data.action[first], episode["plan"][[f + 2, f + 4, f + 6]])
+def test_a_frame_stride_thins_out_observations_and_no_actions(demos):
+    data = open_dataset([demos], H, SIZES, frame_stride=5)
+    attempt, images = _episode(demos, 2)
+    rows = np.flatnonzero(data.episode == 2)
+    assert len(rows) == 3
+    assert np.array_equal(data.q[rows], attempt.state[::5])
+    assert np.array_equal(data.images["top"][rows], images[::5])
+    assert np.array_equal(data.action[rows[1]], attempt.action[5 : 5 + H])
 
 
-def test_second_open_maps_the_same_files_and_new_episodes_make_new_ones(demos):
-    open_dataset(demos, H)
-    caches = list((demos / ".cache").iterdir())
-    stamp = (caches[0] / "q.npy").stat().st_mtime_ns
-    assert isinstance(open_dataset(demos, H).images["top"], np.memmap)
-    assert (caches[0] / "q.npy").stat().st_mtime_ns == stamp
-    write_episode(demos, 10)
-    assert len(open_dataset(demos, H).q) == 132
-    assert len(list((demos / ".cache").iterdir())) == 1
+def test_frames_that_lead_into_a_mistake_are_left_out(tmp_path):
+    def with_mistake(attempt):
+        wrong = np.arange(FRAMES) == 6
+        return dataclasses.replace(attempt, is_mistake=wrong) if attempt.number == 1 else attempt
+
+    write_dataset(tmp_path / "a", 3, change=with_mistake)
+    data = open_dataset([tmp_path / "a"], 3, SIZES)
+    attempt, images = _episode(tmp_path / "a", 1)
+    rows = np.flatnonzero(data.episode == 1)
+    kept = [0, 1, 2, 3, 7, 8, 9, 10, 11]
+    assert np.array_equal(data.q[rows], attempt.state[kept])
+    assert np.array_equal(data.images["top"][rows], images[kept])
+    assert len(data.start_q) == 3
+
+
+def test_several_folders_are_several_tasks(demos, tmp_path):
+    write_dataset(tmp_path / "other", 2, task="circle")
+    data = open_dataset([demos, tmp_path / "other"], H, SIZES)
+    assert data.tasks == ("square", "circle")
+    assert data.meta.task == "square + circle"
+    assert np.bincount(data.task).tolist() == [120, 24]
+    assert data.episode.max() == 11
+    both = data.images["top"][np.array([140, 3])]
+    alone = open_dataset([tmp_path / "other"], H, SIZES).images["top"][20]
+    assert np.array_equal(both[0], alone)
+    assert np.array_equal(both[1], data.images["top"][3:4][0])
+
+
+def test_all_horizons_map_the_same_images_and_new_episodes_make_new_ones(demos):
+    images = open_dataset([demos], H, SIZES).images["top"]
+    assert all(isinstance(part, np.memmap) for part in images._parts)
+    stamp = {p: p.stat().st_mtime_ns for p in (demos / ".cache").rglob("top.npy")}
+    open_dataset([demos], 2 * H, SIZES)
+    assert {p: p.stat().st_mtime_ns for p in (demos / ".cache").rglob("top.npy")} == stamp
+    write_dataset(demos, 11)
+    assert len(open_dataset([demos], H, SIZES).q) == 132
+    assert len(list((demos / ".cache").glob("images_*"))) == 1
+
+
+def test_processes_that_open_it_at_once_get_the_same(demos):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(open_dataset([demos], H, SIZES)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(data.q) for data in found] == [120] * 3
+    assert not list((demos / ".cache").glob("*.partial"))
 
 
 def test_split_is_by_episode_and_repeats_with_the_seed(demos):
-    data = open_dataset(demos, H)
+    data = open_dataset([demos], H, SIZES)
     train, held = data.split(0.2, seed=1)
     assert len(np.intersect1d(data.episode[train], data.episode[held])) == 0
     assert len(np.unique(data.episode[held])) == 2
@@ -58,61 +116,26 @@ def test_split_is_by_episode_and_repeats_with_the_seed(demos):
 
 
 def test_instructions_are_kept_per_frame(demos):
-    data = open_dataset(demos, H)
+    data = open_dataset([demos], H, SIZES)
     assert data.instructions == ("go to the blue square", "go to the red square")
     assert data.instructions[data.text[0]] == "go to the red square"
 
 
-def test_every_bad_file_is_named_with_its_field(demos):
-    nan = np.full((12, 14), np.nan, np.float32)
-    write_episode(demos, 1, q=nan)
-    write_episode(demos, 2, plan=None)
-    write_episode(demos, 3, success=np.array(False))
-    write_episode(demos, 4, frame=np.arange(12) + 100)
-    write_episode(demos, 5, instruction=np.array("x" * 600))
-    (demos / "episode_000006.npz").write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(DatasetError) as caught:
-        open_dataset(demos, H)
-    text = str(caught.value)
-    for part in (
-        "6 faults",
-        "episode_000001.npz: q: got: NaN",
-        "episode_000002.npz: plan: missing",
-        "episode_000003.npz: success",
-        "episode_000004.npz: frame",
-        "episode_000005.npz: instruction",
-        "episode_000006.npz: cannot be read",
-    ):
-        assert part in text
+def test_a_camera_the_folder_has_not_is_refused(demos):
+    with pytest.raises(DatasetError, match=r"cameras: got: \['top', 'left_wrist'\]"):
+        open_dataset([demos], H, {"top": (24, 32), "right_wrist": (16, 16)})
 
 
-def test_wrong_images_are_named_and_leave_no_cache(demos):
-    write_episode(demos, 1, top=np.zeros((12, 24, 32, 3), np.float32))
-    write_episode(demos, 2, left_wrist=None)
-    with pytest.raises(DatasetError, match=r"(?s)000001.npz: top.*000002.npz: left_wrist"):
-        open_dataset(demos, H)
-    assert list((demos / ".cache").iterdir()) == []
+@pytest.mark.parametrize(("horizon", "stride"), [(0, 1), (4, 0)])
+def test_numbers_out_of_range_are_refused(demos, horizon, stride):
+    with pytest.raises(ConfigError, match="allowed: >= 1"):
+        open_dataset([demos], horizon, SIZES, stride)
 
 
-def test_pickled_arrays_are_never_loaded(demos):
-    write_episode(demos, 1, q=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(DatasetError, match=r"000001.npz: cannot be read"):
-        open_dataset(demos, H)
-
-
-def test_meta_of_another_robot_is_refused_with_every_fault(demos):
-    write_meta(
-        demos, format="other/3", joint_names=["a"], state="commanded", period_s=0, cameras={}
+def test_an_episode_without_a_usable_frame_leaves_an_error_when_there_is_no_other(tmp_path):
+    wrong = np.ones(FRAMES, np.bool_)
+    write_dataset(
+        tmp_path / "a", 1, change=lambda attempt: dataclasses.replace(attempt, is_mistake=wrong)
     )
-    with pytest.raises(DatasetError) as caught:
-        open_dataset(demos, H)
-    for part in ("format", "joint_names", "state", "period_s", "cameras"):
-        assert part in str(caught.value)
-
-
-def test_missing_meta_and_empty_folder_are_refused(tmp_path):
-    with pytest.raises(DatasetError, match=r"meta.json is missing"):
-        open_dataset(tmp_path, H)
-    write_meta(tmp_path)
-    with pytest.raises(DatasetError, match="no episode"):
-        open_dataset(tmp_path, H)
+    with pytest.raises(DatasetError, match="no frame without a mistake"):
+        open_dataset([tmp_path / "a"], H, SIZES)

@@ -1,59 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny folder of demonstrations: one bright square, and a plan that goes where it lies."""
+"""A tiny dataset: one bright square, and a plan that goes where it lies."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 
 import numpy as np
 
-from onestep_vla_ros.core.joints import JOINT_NAMES
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.train.attempts import Attempt, save_attempt
+from onestep_vla_ros.train.lerobot_layout import VIDEO_PATH, numbered, video_key
+from onestep_vla_ros.train.lerobot_stats import histogram
+from onestep_vla_ros.train.lerobot_video import read_video, write_video
+from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble
 from onestep_vla_ros.train.train_config import TrainConfig
 
 SIZES = {"top": (24, 32), "left_wrist": (16, 16)}
+"""Cameras as a model reads them; the videos hold twice as many pixels each way."""
 FRAMES = 12
+PLAN = 20
+"""Steps of the plan, of which the first `FRAMES` have a frame."""
 
 
-def write_episode(folder, index, sizes=SIZES, **changes):
+def write_dataset(folder, episodes=10, sizes=SIZES, task="square", change=None):
+    """Write a whole dataset; `change` maps an attempt to another, for episodes that differ."""
+    for index in range(episodes):
+        attempt = tiny_attempt(folder, index, sizes)
+        save_attempt(folder, change(attempt) if change else attempt)
+    return assemble(folder, facts(sizes, task), episodes)
+
+
+def facts(sizes=SIZES, task="square"):
+    cameras = tuple(CameraSpec(name, 2 * h, 2 * w) for name, (h, w) in sizes.items())
+    return DatasetFacts(task, 0, cameras, expert="synthetic", state="measured")
+
+
+def tiny_attempt(folder, index, sizes=SIZES):
+    """Write the videos of one episode and return the rest of it."""
     rng = np.random.default_rng(index)
     x = rng.uniform(0.1, 0.9)
-    steps = np.linspace(0.0, 1.0, 40)[:, None]
     start = 0.05 * rng.normal(size=14)
-    goal = np.full(14, x)
-    plan = (start + (goal - start) * steps).astype(np.float32)
-    frame = np.arange(0, 2 * FRAMES, 2, dtype=np.int32)
-    fields = {
-        "q": plan[frame],
-        "frame": frame,
-        "plan": plan,
-        "instruction": np.array(f"go to the {('red', 'blue')[index % 2]} square"),
-        "seed": np.array(index),
-        "success": np.array(True),
-    }
-    for name, (height, width) in sizes.items():
-        images = np.full((FRAMES, height, width, 3), 40, np.uint8)
-        column = int(x * (width - 4))
-        images[:, height // 2 : height // 2 + 4, column : column + 4] = 230
-        fields[name] = images
-    fields |= changes
-    np.savez(
-        folder / f"episode_{index:06d}.npz", **{k: v for k, v in fields.items() if v is not None}
+    steps = np.linspace(0.0, 1.0, PLAN + 1)[:, None]
+    plan = (start + (np.full(14, x) - start) * steps).astype(np.float32)
+    pixels = {}
+    for name, size in sizes.items():
+        path = folder / numbered(VIDEO_PATH, index, video_key(name))
+        write_video(path, square(x, (2 * size[0], 2 * size[1])))
+        pixels[name] = histogram(read_video(path)[0])
+    return Attempt(
+        number=index,
+        seed=index,
+        instruction=f"go to the {('red', 'blue')[index % 2]} square",
+        success=True,
+        state=plan[:FRAMES],
+        action=plan[1 : FRAMES + 1],
+        is_mistake=np.zeros(FRAMES, np.bool_),
+        pixels=pixels,
     )
 
 
-def write_meta(folder, sizes=SIZES, **changes):
-    meta = {
-        "format": "onestep-vla-demos/0",
-        "task": "square",
-        "joint_names": list(JOINT_NAMES),
-        "period_s": 0.04,
-        "cameras": {
-            name: {"native": [2 * h, 2 * w], "stored": [h, w]} for name, (h, w) in sizes.items()
-        },
-        "state": "measured",
-        "expert": "synthetic",
-    }
-    (folder / "meta.json").write_text(json.dumps(meta | changes))
+def square(x, size, frames=FRAMES):
+    """Return images (frames, h, w, 3) with a bright square at `x` (0..1) of the width."""
+    height, width = size
+    images = np.full((frames, height, width, 3), 40, np.uint8)
+    column = int(x * (width - 8))
+    images[:, height // 2 : height // 2 + 8, column : column + 8] = 230
+    return images
+
+
+def without_success(attempt):
+    """Return the attempt as one that failed."""
+    empty = np.zeros((0, 14), np.float32)
+    return dataclasses.replace(
+        attempt, success=False, state=empty, action=empty, is_mistake=np.zeros(0, np.bool_)
+    )
 
 
 def make_config(**changes) -> TrainConfig:

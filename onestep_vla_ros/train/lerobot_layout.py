@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a LeRobot dataset v3.0 keeps what, and which features ours have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
+from onestep_vla_ros.core.observation import CameraSpec
+
+CODEBASE_VERSION = "v3.0"
+FPS = 10
+"""Recorded moments a second; an action is due one of these after its observation."""
+FILES_A_FOLDER = 1000
+INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
+FORMAT = "onestep-vla-demos/1"
+OWN = "meta/onestep.json"
+"""What LeRobot has no place for: expert, seeds, joint order, kind of state, versions."""
+EPISODES_FOLDER, DATA_FOLDER = "meta/episodes", "data"
+_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+EPISODES_PATH = f"{EPISODES_FOLDER}/{_FILE}.parquet"
+DATA_PATH = f"{DATA_FOLDER}/{_FILE}.parquet"
+VIDEO_PATH = f"videos/{{video_key}}/{_FILE}.mp4"
+STATE, ACTION, MISTAKE = "observation.state", "action", "is_mistake"
+INDICES = ("frame_index", "episode_index", "index", "task_index")
+
+
+def video_key(camera: str) -> str:
+    """Return the feature of a camera's images."""
+    return f"observation.images.{camera}"
+
+
+def chunk_and_file(number: int) -> tuple[int, int]:
+    """Return (chunk_index, file_index) of the file with this running number."""
+    return divmod(number, FILES_A_FOLDER)
+
+
+def numbered(template: str, number: int, key: str = "") -> str:
+    """Return the path of the file with this running number; `key` is a video's feature."""
+    chunk, file = chunk_and_file(number)
+    return template.format(video_key=key, chunk_index=chunk, file_index=file)
+
+
+def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
+    """Return the features of info.json: names, types and shapes of every column and video."""
+    joints = {"dtype": "float32", "shape": [DOF], "names": list(JOINT_NAMES)}
+    found: dict[str, dict[str, object]] = {STATE: joints, ACTION: dict(joints)}
+    for camera in cameras:
+        found[video_key(camera.name)] = {
+            "dtype": "video",
+            "shape": [camera.height, camera.width, 3],
+            "names": ["height", "width", "channels"],
+            "info": {
+                "video.height": camera.height,
+                "video.width": camera.width,
+                "video.codec": "h264",
+                "video.pix_fmt": "yuv420p",
+                "video.is_depth_map": False,
+                "video.fps": FPS,
+                "video.channels": 3,
+                "has_audio": False,
+            },
+        }
+    single = {"shape": [1], "names": None}
+    found[MISTAKE] = {"dtype": "bool", **single}
+    found["timestamp"] = {"dtype": "float32", **single}
+    return found | {name: {"dtype": "int64", **single} for name in INDICES}
+
+
+def part_of(path: Path) -> Path:
+    """Return the name under which `path` is written before it is renamed into place."""
+    return path.with_name(f".{path.name}.part")
