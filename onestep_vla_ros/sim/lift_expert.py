@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import JointError
 from onestep_vla_ros.core.joints import ARMS, arm_slice
+from onestep_vla_ros.sim.beam import BEAM, LEVEL_RAD, LIFTED_M, lean
 from onestep_vla_ros.sim.expert import (
     CLOSED,
     OPEN,
@@ -21,7 +22,6 @@ from onestep_vla_ros.sim.expert import (
     Segment,
 )
 from onestep_vla_ros.sim.kinematics import ArmKinematics, tool_rotation
-from onestep_vla_ros.sim.lift_scene import LEVEL_RAD, LIFTED_M, LiftScene, lean
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import HOME_Q, side_of
 
@@ -58,16 +58,14 @@ class Mistake:
 class LiftExpert(Expert):
     """Plans hover, descend, close, lift, hold, with both arms at once."""
 
-    def __init__(self, stage: Stage, scene: LiftScene, mistake: Mistake | None = None) -> None:
+    def __init__(self, stage: Stage, mistake: Mistake | None = None) -> None:
         """Start from where the arms are now.
 
         Args:
             stage: Read, never stepped.
-            scene: Names the beam.
             mistake: How the first grasp goes wrong on purpose.
         """
         super().__init__(stage)
-        self._beam = scene.beam
         self._mistake = mistake
 
     def script(self) -> Iterator[Segment]:
@@ -78,7 +76,7 @@ class LiftExpert(Expert):
             if attempt == 0 and self._mistake is not None:
                 yield from self._miss(self._mistake)
                 continue
-            low = {arm: grasp_goal(self.stage, self._beam, arm) for arm in ARMS}
+            low = {arm: grasp_goal(self.stage, arm) for arm in ARMS}
             yield self.straight(low, is_precise=True)
             yield self.grip(dict.fromkeys(ARMS, CLOSED), SQUEEZE_S)
             if self._is_grasped():
@@ -94,9 +92,9 @@ class LiftExpert(Expert):
 
     def _release(self) -> Iterator[Segment]:
         """Put down what is held, open, and rise to where the tools may move sideways."""
-        holding = [arm for arm in ARMS if self.stage.is_grasped(self._beam, arm)]
+        holding = [arm for arm in ARMS if self.stage.is_grasped(BEAM, arm)]
         if holding:
-            if self.stage.position(self._beam)[2] > 2 * GRASP_M:
+            if self.stage.position(BEAM)[2] > 2 * GRASP_M:
                 yield self.straight(self._vertical(holding, GRASP_M), is_precise=True)
             yield self.grip(dict.fromkeys(holding, OPEN))
         low = [arm for arm in ARMS if self.tool(arm)[2] < _LOW_M and not self._is_ready(arm)]
@@ -107,11 +105,11 @@ class LiftExpert(Expert):
         far = [arm for arm in ARMS if not self._is_ready(arm)]
         if far:
             above = (0.0, 0.0, HOVER_M - GRASP_M)
-            yield self.joint_move({a: grasp_goal(self.stage, self._beam, a, above) for a in far})
+            yield self.joint_move({a: grasp_goal(self.stage, a, above) for a in far})
 
     def _miss(self, mistake: Mistake) -> Iterator[Segment]:
         low = {
-            arm: grasp_goal(self.stage, self._beam, arm, mistake.offsets.get(arm, (0.0, 0.0, 0.0)))
+            arm: grasp_goal(self.stage, arm, mistake.offsets.get(arm, (0.0, 0.0, 0.0)))
             for arm in ARMS
         }
         yield self.straight(low, is_precise=True, is_mistake=True)
@@ -120,7 +118,7 @@ class LiftExpert(Expert):
             yield self.straight(_moved(low, [0.0, 0.0, mistake.rise_m]), is_mistake=True)
 
     def _raise(self, low: Mapping[str, Goal]) -> Segment:
-        x_m = self.stage.position(self._beam)[0]
+        x_m = self.stage.position(BEAM)[0]
         back_m = float(np.clip(x_m, NEAREST_X_M, FARTHEST_X_M) - x_m)
         return self.straight(_moved(low, [back_m, 0.0, RAISED_M - GRASP_M]), is_precise=True)
 
@@ -134,23 +132,22 @@ class LiftExpert(Expert):
 
     def _is_ready(self, arm: str) -> bool:
         """Is the open gripper above its grasp, or around it?"""
-        off = self.tool(arm) - grasp_goal(self.stage, self._beam, arm).point
+        off = self.tool(arm) - grasp_goal(self.stage, arm).point
         is_open = self.grip_of(arm) > OPEN - 0.15
         return bool(is_open and np.hypot(*off[:2]) < _NEAR_M and off[2] < HOVER_M)
 
     def _is_grasped(self) -> bool:
         touches = self.stage.touches()
-        return all(touches.is_grasped(self._beam, arm) for arm in ARMS)
+        return all(touches.is_grasped(BEAM, arm) for arm in ARMS)
 
     def _is_held(self) -> bool:
-        is_high = self.stage.position(self._beam)[2] >= LIFTED_M
-        is_level = lean(self.stage.rotation(self._beam)) <= LEVEL_RAD
+        is_high = self.stage.position(BEAM)[2] >= LIFTED_M
+        is_level = lean(self.stage.rotation(BEAM)) <= LEVEL_RAD
         return bool(is_high and is_level and self._is_grasped())
 
 
 def grasp_goal(
     stage: Stage,
-    beam: str,
     arm: str,
     offset_m: tuple[float, float, float] | NDArray[np.float64] = (0.0, 0.0, 0.0),
     grip: float = OPEN,
@@ -159,19 +156,18 @@ def grasp_goal(
 
     Args:
         stage: Read for the beam's pose.
-        beam: Body of the beam.
         arm: Takes the end on its own side.
         offset_m: Outwards along the beam, across it (ahead), up.
         grip: Opening of the goal.
     """
-    along = stage.rotation(beam)[:, 1]
+    along = stage.rotation(BEAM)[:, 1]
     yaw = float(np.arctan2(-along[0], along[1]))
     if abs(yaw) > np.pi / 2:
         yaw -= np.sign(yaw) * np.pi
     side = side_of(arm)
     outwards = side * np.array([-np.sin(yaw), np.cos(yaw)])
     across = np.array([np.cos(yaw), np.sin(yaw)])
-    at = stage.position(beam)[:2] + (GRASP_AT_M + offset_m[0]) * outwards + offset_m[1] * across
+    at = stage.position(BEAM)[:2] + (GRASP_AT_M + offset_m[0]) * outwards + offset_m[1] * across
     rotation = tool_rotation(yaw - side * np.pi / 2, TILT_RAD)
     return Goal(np.array([*at, GRASP_M + offset_m[2]]), rotation, grip)
 
@@ -181,9 +177,7 @@ def _moved(goals: Mapping[str, Goal], by_m: list[float]) -> dict[str, Goal]:
     return {arm: Goal(g.point + by_m, g.rotation, CLOSED) for arm, g in goals.items()}
 
 
-def begin_demonstration(
-    stage: Stage, scene: LiftScene, rng: np.random.Generator
-) -> Mistake | None:
+def begin_demonstration(stage: Stage, rng: np.random.Generator) -> Mistake | None:
     """Move the arms, at once, to where a demonstration starts; return its mistake."""
     start = str(rng.choice(list(STARTS), p=list(STARTS.values())))
     if start == "home":
@@ -194,7 +188,7 @@ def begin_demonstration(
         kinematics = ArmKinematics(stage.model, arm)
         for _ in range(20):
             offset, grip = _draw_offset(start, arm in empty, rng)
-            wanted = grasp_goal(stage, scene.beam, arm, offset)
+            wanted = grasp_goal(stage, arm, offset)
             try:
                 joints = kinematics.inverse(wanted.point, wanted.rotation, np.array(HOME_Q[:6]))
             except JointError:
