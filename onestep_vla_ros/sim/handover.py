@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Handover: a bar goes from the arm on whose side it lies to the other arm, then onto the plate."""
+"""Handover: a bar goes from the arm on whose side it lies to the other, then onto the plate."""
 
 from __future__ import annotations
 
@@ -157,7 +157,10 @@ class HandoverJudge:
         self._clock.update(data, is_released, self._plate)
 
     def _next(self, touches: Touches, is_down: bool, is_on_plate: bool) -> Phase:
-        if is_down or (is_on_plate and self.phase is not Phase.TAKEN):
+        is_taken = self.phase is Phase.TAKEN
+        if is_on_plate and is_taken:  # leaning over its rim onto the table is no way back
+            return Phase.TAKEN
+        if is_down or is_on_plate:
             return Phase.WAITING
         is_given = touches.is_grasped(BAR, self._giver)
         is_received = touches.is_grasped(BAR, self._receiver)
@@ -165,7 +168,7 @@ class HandoverJudge:
             return Phase.GIVEN if is_given else Phase.WAITING
         if is_given and is_received:
             return Phase.SHARED
-        if self.phase is Phase.TAKEN and is_given:
+        if is_taken and is_given:
             return Phase.GIVEN
         is_alone = is_received and not touches.is_touched(BAR, self._giver)
         return Phase.TAKEN if self.phase is Phase.SHARED and is_alone else self.phase

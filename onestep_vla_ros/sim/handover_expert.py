@@ -33,7 +33,7 @@ from onestep_vla_ros.sim.table import MIDLINE_Y_M, bearing, side_of
 
 EXCHANGE_M = (0.36, MIDLINE_Y_M, 0.15)
 """Where the middle of the bar is when it changes hands; the bar then points along y."""
-HOVER_M, LIFT_M, ABOVE_PLATE_M = 0.11, 0.09, 0.075
+HOVER_M, LIFT_M, ABOVE_PLATE_M = 0.11, 0.09, 0.09
 """Heights of the tool before a grasp and after, and of the bar before it is lowered [m]."""
 RELEASE_M = PLATE_HEIGHT_M + BAR_THICK_M / 2 + 0.004
 """Height of the bar's middle when it is let go over the plate [m]."""
@@ -46,6 +46,7 @@ _OUT_M, _UP_M = 0.07, 0.05  # from the bar's end to where the receiver waits
 _BACK_M = 0.07  # how far the giver withdraws, along its fingers
 _PULL_M = 0.04  # how far the receiver takes the bar along meanwhile
 _RISE_M = 0.07
+_LEAN_RAD = (TILT_RAD - 0.3, TILT_RAD + 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,7 @@ class Mistake:
 class HandoverExpert(Expert):
     """Giver: hover, grasp, lift, offer, let go. Receiver: reach, grasp, carry, lower, let go."""
 
-    def __init__(
-        self, stage: Stage, scene: HandoverScene, mistake: Mistake | None = None
-    ) -> None:
+    def __init__(self, stage: Stage, scene: HandoverScene, mistake: Mistake | None = None) -> None:
         """Start from where the arms are now; `stage` is read, never stepped."""
         super().__init__(stage)
         self._giver, self._receiver = scene.giver, scene.receiver
@@ -82,7 +81,7 @@ class HandoverExpert(Expert):
             if self._holds(self._giver):
                 yield from self._exchange()
             if self._holds(self._receiver) and not self._holds(self._giver):
-                yield from self._deliver()
+                yield from self._meanwhile(self._giver, None, self._deliver())
             if self._is_delivered():
                 return
 
@@ -92,16 +91,52 @@ class HandoverExpert(Expert):
         if tool[2] < _LOW_M:
             up = tool_goal([*tool[:2], HOVER_M], bearing(arm, *tool[:2]), OPEN)
             yield self.straight({arm: up})
-        hover = _raised(self._grasp(arm, self._own_heading()), HOVER_M)
-        yield self.joint_move({arm: hover, self._receiver: None})
-        yield from self._close_on(arm, self._own_heading())
-        low = self.tool(arm)
-        up = tool_goal([*low[:2], LIFT_M], self._heading_now(arm), CLOSED)
-        yield self.straight({arm: up}, is_mistake=self.segment.is_mistake)
+        hover = _end_goal(self.stage.position(BAR), self._own_heading())
+        yield self.joint_move({arm: _raised(hover, HOVER_M), self._receiver: None})
+        yield from self._close_on(arm, self.stage.position(BAR), self._own_heading())
+        if not self._holds(arm):
+            yield self._lift(is_mistake=self.segment.is_mistake)
 
-    def _close_on(self, arm: str, heading: float) -> Iterator[Segment]:
+    def _exchange(self) -> Iterator[Segment]:
+        giver, receiver = self._giver, self._receiver
+        if not self._holds(receiver):
+            yield from self._meanwhile(receiver, waiting_goal(receiver), self._offer())
+        for _ in range(TAKES):
+            if self._holds(receiver) or not self._holds(giver):
+                break
+            yield from self._close_on(receiver, *self._offered())
+            if not self._holds(receiver):
+                yield self.straight({receiver: waiting_goal(receiver)})
+        if self._holds(receiver) and self._holds(giver):
+            yield self.grip({giver: _LET_GO})
+            away = {giver: self._withdrawn(giver), receiver: self._pulled(receiver)}
+            yield self.straight(away, is_precise=True)
+
+    def _offer(self) -> Iterator[Segment]:
+        """Lift the bar and bring it to where it changes hands."""
+        arm = self._giver
+        if self.tool(arm)[2] < _LOW_M:
+            yield self._lift()
+        if self._holds(arm):
+            at = np.array(EXCHANGE_M)
+            yield self.joint_move({arm: self._carried(arm, at, exchange_heading(arm))})
+
+    def _deliver(self) -> Iterator[Segment]:
+        arm, self._is_handed = self._receiver, True
+        at = np.array([self._plate.x_m, self._plate.y_m, ABOVE_PLATE_M])
+        heading = bearing(arm, at[0], at[1])
+        yield self.joint_move({arm: self._carried(arm, at, heading)})
+        at[2] = RELEASE_M
+        yield self.straight({arm: self._carried(arm, at, heading)}, is_precise=True)
+        yield self.grip({arm: _LET_GO})
+        low = self.tool(arm)
+        yield self.straight({arm: tool_goal([*low[:2], low[2] + _RISE_M], heading, OPEN)})
+
+    def _close_on(
+        self, arm: str, middle: NDArray[np.float64], heading: float
+    ) -> Iterator[Segment]:
         """Go straight to one end of the bar and close; the first time perhaps beside it."""
-        end, wrong = self._grasp(arm, heading), False
+        end, wrong = _end_goal(middle, heading), False
         if self._mistake is not None and self._mistake.arm == arm:
             ahead, left, up = self._mistake.off_m
             c, s = np.cos(heading), np.sin(heading)
@@ -111,33 +146,28 @@ class HandoverExpert(Expert):
         yield self.straight({arm: end}, is_precise=True, is_mistake=wrong)
         yield self.grip({arm: CLOSED}, SQUEEZE_S, is_mistake=wrong)
 
-    def _exchange(self) -> Iterator[Segment]:
-        giver, receiver = self._giver, self._receiver
-        if not self._holds(receiver):
-            heading = exchange_heading(giver)
-            offer = self._carried(giver, np.array(EXCHANGE_M), heading)
-            yield self.joint_move({giver: offer, receiver: waiting_goal(receiver)})
-        for _ in range(TAKES):
-            if self._holds(receiver) or not self._holds(giver):
-                break
-            yield from self._close_on(receiver, self._facing_heading())
-            if not self._holds(receiver):
-                yield self.straight({receiver: waiting_goal(receiver)})
-        if not (self._holds(receiver) and self._holds(giver)):
-            return
-        yield self.grip({giver: _LET_GO})
-        yield self.straight({giver: self._withdrawn(giver), receiver: self._pulled(receiver)})
+    def _lift(self, *, is_mistake: bool = False) -> Segment:
+        at, turned = self._tool_aimed(self._giver)
+        return self.straight(
+            {self._giver: _raised(Goal(at, turned, CLOSED), LIFT_M)}, is_mistake=is_mistake
+        )
 
-    def _deliver(self) -> Iterator[Segment]:
-        arm, self._is_handed = self._receiver, True
-        at = np.array([self._plate.x_m, self._plate.y_m, ABOVE_PLATE_M])
-        heading = bearing(arm, at[0], at[1])
-        yield self.joint_move({arm: self._carried(arm, at, heading), self._giver: None})
-        at[2] = RELEASE_M
-        yield self.straight({arm: self._carried(arm, at, heading)}, is_precise=True)
-        yield self.grip({arm: _LET_GO})
-        low = self.tool(arm)
-        yield self.straight({arm: tool_goal([*low[:2], low[2] + _RISE_M], heading, OPEN)})
+    def _meanwhile(
+        self, arm: str, wanted: Goal | None, segments: Iterator[Segment]
+    ) -> Iterator[Segment]:
+        """Yield `segments` of the other arm, in which `arm` moves to a goal (None: home)."""
+        part = arm_slice(arm)
+        path = self.joint_move({arm: wanted}).targets[:, part]
+        for segment in segments:
+            count = len(segment.targets)
+            rows = np.minimum(np.arange(count), len(path) - 1)
+            segment.targets[:, part] = path[rows]
+            path = path[min(count, len(path) - 1) :]
+            yield segment
+        if len(path) > 1:
+            rest = np.repeat(self.target[None], len(path), axis=0)
+            rest[:, part] = path
+            yield Segment(rest)
 
     def _holds(self, arm: str) -> bool:
         return self.stage.is_grasped(BAR, arm)
@@ -147,53 +177,59 @@ class HandoverExpert(Expert):
         is_free = not self._holds(self._giver) and not self._holds(self._receiver)
         return bool(self._is_handed and is_free and np.hypot(*offset) < PLATE_RADIUS_M)
 
-    def _grasp(self, arm: str, heading: float) -> Goal:
-        """The end of the bar that is behind its middle, seen along `heading`."""
-        at = self.stage.position(BAR)
-        at[:2] -= GRASP_OFF_M * np.array([np.cos(heading), np.sin(heading)])
-        at[2] = max(at[2], _GRASP_M)
-        return tool_goal(at, heading, OPEN)
-
     def _own_heading(self) -> float:
         """The direction along the bar that leads away from the giver [rad]."""
         at, yaw = self.stage.position(BAR), self.stage.yaw(BAR)
         own = bearing(self._giver, at[0], at[1])
         return own + float((yaw - own + np.pi / 2) % np.pi - np.pi / 2)
 
-    def _facing_heading(self) -> float:
-        """The direction along the bar that leads from its free end to the giver [rad]."""
-        free = self.stage.position(BAR) - self._tool_now(self._giver)[0]
-        yaw = self.stage.yaw(BAR)
-        along = free[0] * np.cos(yaw) + free[1] * np.sin(yaw)
-        return yaw + np.pi if along > 0.0 else yaw
+    def _offered(self) -> tuple[NDArray[np.float64], float]:
+        """Where the bar's middle is when the giver is where it was told to be, (3,) [m].
+
+        Also the direction along the bar that leads from its free end to the giver [rad].
+        """
+        tool, turned = self._tool_now(self._giver)
+        there, aimed = self._tool_aimed(self._giver)
+        turn = aimed @ turned.T
+        free = turn @ (self.stage.position(BAR) - tool)
+        axis = turn @ self.stage.rotation(BAR)[:, 0]
+        axis *= -np.sign(axis @ free)
+        return there + free, float(np.arctan2(axis[1], axis[0]))
 
     def _tool_now(self, arm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self.kinematics[arm].forward(self.stage.q[arm_slice(arm)][:6])
 
-    def _heading_now(self, arm: str) -> float:
-        """Where the tool of the last target leans to [rad]."""
-        _, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
-        return float(np.arctan2(turned[1, 2], turned[0, 2]))
+    def _tool_aimed(self, arm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
 
     def _carried(self, arm: str, at: NDArray[np.float64], heading: float) -> Goal:
-        """Where the tool must be so that the bar it holds is at `at`."""
+        """Where the tool must be so that the bar it holds is at `at`, level."""
         tool, turned = self._tool_now(arm)
         off = turned.T @ (self.stage.position(BAR) - tool)
-        rotation = tool_rotation(heading, TILT_RAD)
+        axis = self.stage.rotation(BAR)[:, 0]
+        rise = np.arcsin(axis[2] * np.sign(axis[:2] @ turned[:2, 2]))  # of the end ahead
+        lean = np.arccos(-turned[2, 2]) - rise
+        rotation = tool_rotation(heading, float(np.clip(lean, *_LEAN_RAD)))
         return Goal(at - rotation @ off, rotation, CLOSED)
 
     def _withdrawn(self, arm: str) -> Goal:
-        at, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
+        at, turned = self._tool_aimed(arm)
         return Goal(at - _BACK_M * turned[:, 2], turned, OPEN)
 
     def _pulled(self, arm: str) -> Goal:
-        at, turned = self.kinematics[arm].forward(self.target[arm_slice(arm)][:6])
+        at, turned = self._tool_aimed(arm)
         return Goal(at + [0.0, side_of(arm) * _PULL_M, 0.0], turned, CLOSED)
 
 
 def tool_goal(at: Sequence[float] | NDArray[np.float64], heading_rad: float, grip: float) -> Goal:
     """Return the goal of a tool at `at` (3,) [m] with the usual lean."""
     return goal(*at, heading_rad, grip)
+
+
+def _end_goal(middle: NDArray[np.float64], heading: float) -> Goal:
+    """Return where a tool takes the end of the bar that is behind its middle."""
+    x_m, y_m = middle[:2] - GRASP_OFF_M * np.array([np.cos(heading), np.sin(heading)])
+    return tool_goal([x_m, y_m, max(middle[2], _GRASP_M)], heading, OPEN)
 
 
 def exchange_heading(arm: str) -> float:

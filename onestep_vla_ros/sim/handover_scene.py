@@ -9,9 +9,9 @@ from onestep_vla_ros.sim.scene import Scene
 from onestep_vla_ros.sim.table import other_arm
 
 BAR = "bar"
-BAR_HALF_M, BAR_THICK_M = 0.09, 0.03
+BAR_HALF_M, BAR_THICK_M = 0.085, 0.03
 """Half the length of the bar along its own x axis, and the edge of its square section [m]."""
-GRASP_OFF_M = 0.06
+GRASP_OFF_M = 0.055
 """Distance from the bar's centre to where an arm takes it [m]; one end for each arm."""
 
 

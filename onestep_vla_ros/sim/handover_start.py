@@ -107,9 +107,7 @@ def _holding(at: NDArray[np.float64], heading: float, off_m: float) -> Goal:
     return tool_goal(at - back, heading, _SQUEEZED)
 
 
-def _bring_receiver(
-    stage: Stage, receiver: str, share: float, rng: np.random.Generator
-) -> None:
+def _bring_receiver(stage: Stage, receiver: str, share: float, rng: np.random.Generator) -> None:
     """Put the receiver on its way from home to where it waits."""
     q, part = stage.q, arm_slice(receiver)
     home, waiting = np.array(HOME_Q)[part], waiting_goal(receiver)
