@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much episodes differ from each other: as in training, or far more along one axis.
 
-The axes are those of LIBERO-Plus (arXiv 2510.13626): camera, robot start, language, light,
-background, layout, sensor noise. Injected latency, the eighth, belongs to the rollout's timing.
+The axes are LIBERO-Plus's seven: camera, robot start, language, light, background, layout,
+sensor noise. Injected latency, an eighth, belongs to the rollout's timing.
 """
 
 from __future__ import annotations
