@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.joints import ARMS, arm_slice
-from onestep_vla_ros.sim.expert import CLOSED, SQUEEZE_S, Expert, Goal, Segment, goal
+from onestep_vla_ros.sim.expert import SQUEEZE_S, Expert, Goal, Segment, goal
 from onestep_vla_ros.sim.motion import PERIOD_S
 from onestep_vla_ros.sim.rings_scene import (
     HOLE_M,
@@ -21,22 +21,28 @@ from onestep_vla_ros.sim.rings_scene import (
     RingsScene,
 )
 from onestep_vla_ros.sim.stage import Stage
-from onestep_vla_ros.sim.table import MIDLINE_Y_M, bearing, other_arm, side_of
+from onestep_vla_ros.sim.table import HOME_Q, MIDLINE_Y_M, bearing, other_arm, side_of
 
 TILT_RAD = np.deg2rad(20.0)
 """Lean of the tool: enough to reach over the peg, little enough for low finger tips."""
-HOVER_M, GRASP_M, CARRY_M = 0.09, 0.014, 0.115
+HOVER_M, GRASP_M, LIFT_M, CARRY_M = 0.09, 0.014, 0.06, 0.115
 """Heights of the tool centre above the table [m]."""
 RELEASE_M = {LARGE: 0.026, SMALL: 0.044}
 """Height of the tool centre where a ring is let go, to fall the rest [m]."""
-CLEAR_M = 0.13
+CLEAR_M = 0.09
 """Height at which open fingers are above the peg [m]."""
 WAIT_SIDE_M = 0.17
 """Distance from the midline at which the small ring waits [m]."""
-WIDE = 1.0
+APPROACH = {LARGE: 1.0, SMALL: HOME_Q[6]}
+"""Opening that leaves 11 mm and more on either side of a ring, 0 closed .. 1 open."""
+RELEASE = {LARGE: 1.0, SMALL: 0.8}
+"""Opening that lets go of a ring."""
+CLOSED = 0.42
+"""Commanded to hold a ring; the small one stops the fingers at 0.53, the large one at 0.77."""
 ATTEMPTS = 4
 _APART_M = 0.06  # the large ring's arm has left the peg
 _NEAR_M = 0.012  # closer than this beside the ring, an open gripper goes straight down
+_MOST_OFF_M = 0.012  # a ring that is held further off the tool's centre is not centred fully
 _LOW_M = 0.075  # below this the tool rises before it moves sideways
 
 
@@ -61,6 +67,7 @@ class RingsExpert(Expert):
         self._arms = {LARGE: scene.large_arm, SMALL: other_arm(scene.large_arm)}
         self._peg = scene.fixtures[PEG]
         self._mistakes_m = mistakes_m or {}
+        self._given_up: set[str] = set()
 
     def script(self) -> Iterator[Segment]:
         """Run both arms' programs side by side, each at its own pace."""
@@ -90,44 +97,57 @@ class RingsExpert(Expert):
                 break
             yield from self._pick(ring, self._mistakes_m.get(ring) if attempt == 0 else None)
             if not self.stage.is_grasped(ring, arm):
+                yield self._rise(arm, HOVER_M)
                 continue
+            yield self._rise(arm, LIFT_M)
             if ring == SMALL and not self._is_clear():
                 yield self.joint_move({arm: self._waiting()})
-                while not self._is_clear():
+                while not (self._is_clear() or LARGE in self._given_up):
                     yield self.wait(PERIOD_S)
-            if self.stage.is_grasped(ring, arm):
-                yield from self._deliver(ring)
+            yield from self._deliver(ring)
+        if not self._is_on_peg(ring):
+            self._given_up.add(ring)
         yield self.joint_move({arm: None})
 
     def _pick(self, ring: str, mistake_m: NDArray[np.float64] | None) -> Iterator[Segment]:
-        arm = self._arms[ring]
+        arm, grip = self._arms[ring], APPROACH[ring]
         tool, at = self.tool(arm), self.stage.position(ring)
-        is_open = self.grip_of(arm) > WIDE - 0.1
+        is_open = self.grip_of(arm) > grip - 0.1
         if not (is_open and np.hypot(*(tool - at)[:2]) < _NEAR_M and tool[2] < HOVER_M):
             if tool[2] < _LOW_M:
-                yield self.straight({arm: self._at(arm, tool[:2], HOVER_M, WIDE)})
-            yield self.joint_move({arm: self._at(arm, at, HOVER_M, WIDE)})
+                yield self._rise(arm, HOVER_M)
+            yield self.joint_move({arm: self._at(arm, at, HOVER_M, grip)})
         at = self.stage.position(ring)
+        low = self._at(arm, at, max(at[2] + 0.005, GRASP_M), grip)
         wrong = mistake_m is not None
-        low = self._at(arm, at, max(at[2] + 0.005, GRASP_M), WIDE)
         if mistake_m is not None:
             heading = bearing(arm, at[0], at[1])
             ahead = np.array([np.cos(heading), np.sin(heading)])
             left = np.array([-ahead[1], ahead[0]])
             off = [*(mistake_m[0] * ahead + mistake_m[1] * left), mistake_m[2]]
-            low = Goal(low.point + off, low.rotation, WIDE)
+            low = Goal(low.point + off, low.rotation, grip)
         yield self.straight({arm: low}, is_precise=True, is_mistake=wrong)
         yield self.grip({arm: CLOSED}, SQUEEZE_S, is_mistake=wrong)
-        up = Goal(np.array([*low.point[:2], CARRY_M]), low.rotation, CLOSED)
-        yield self.straight({arm: up}, is_mistake=wrong)
 
     def _deliver(self, ring: str) -> Iterator[Segment]:
-        arm, peg = self._arms[ring], (self._peg.x_m, self._peg.y_m)
+        arm, peg = self._arms[ring], np.array([self._peg.x_m, self._peg.y_m])
         yield self.joint_move({arm: self._at(arm, peg, CARRY_M, CLOSED)})
-        low = self._at(arm, peg, RELEASE_M[ring], CLOSED)
-        yield self.straight({arm: low}, is_precise=True)
-        yield self.grip({arm: WIDE})
-        yield self.straight({arm: self._at(arm, peg, CLEAR_M, WIDE)})
+        if not self.stage.is_grasped(ring, arm):
+            return
+        over = peg - np.clip(self._held_off(ring), -_MOST_OFF_M, _MOST_OFF_M)
+        yield self.straight({arm: self._at(arm, over, RELEASE_M[ring], CLOSED)}, is_precise=True)
+        yield self.grip({arm: RELEASE[ring]})
+        yield self._rise(arm, CLEAR_M)
+
+    def _held_off(self, ring: str) -> NDArray[np.float64]:
+        """Return by how much, in the table's plane, a ring is held off the tool's centre."""
+        arm = self._arms[ring]
+        tool, _ = self.kinematics[arm].forward(self.stage.q[arm_slice(arm)][:6])
+        return (self.stage.position(ring) - tool)[:2]
+
+    def _rise(self, arm: str, z_m: float) -> Segment:
+        """Go straight up."""
+        return self.straight({arm: self._at(arm, self.tool(arm), z_m, self.grip_of(arm))})
 
     def _is_on_peg(self, ring: str) -> bool:
         at = self.stage.position(ring)
