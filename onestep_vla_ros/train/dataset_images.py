@@ -98,7 +98,8 @@ def decode_images(
 ) -> None:
     """Write every `stride`-th frame of each episode to `cache` in one move.
 
-    Caches of what the folder held before are removed. With a fault nothing is written.
+    Caches of what the folder held before are removed. Once there is a fault, also an earlier
+    one, nothing is kept.
 
     Args:
         cache: From `image_cache`.
@@ -109,7 +110,6 @@ def decode_images(
         faults: Gets a line for each video that is missing, damaged or of another form.
     """
     partial = begin(cache)
-    before = len(faults)
     native = {camera.name: camera for camera in meta.cameras}
     starts = np.concatenate([[0], np.cumsum(-(-tables.length // stride))])
     row_of = dict(zip(tables.first.tolist(), starts.tolist(), strict=False))
@@ -118,7 +118,7 @@ def decode_images(
         out = np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.uint8, shape)
         _decode_camera(meta, native[name], tables, stride, out, row_of, faults)
         out.flush()
-    if len(faults) > before:
+    if faults:
         shutil.rmtree(partial)
         return
     source = cache.name.rsplit("_", 1)[0]

@@ -73,7 +73,10 @@ class Tables:
 
 
 def read_tables(meta: FolderMeta, faults: list[str]) -> Tables | None:
-    """Return the tables of a folder, or None with its faults appended."""
+    """Return the tables of a folder, or None when its videos cannot even be looked for.
+
+    With faults, which are appended, `columns` may be empty.
+    """
     before = len(faults)
     episodes = _read_files(meta.folder, EPISODES_FOLDER, _episode_types(meta), faults)
     if episodes is None:
@@ -93,9 +96,8 @@ def read_tables(meta: FolderMeta, faults: list[str]) -> Tables | None:
         if count != stated:
             faults.append(f"{meta.folder / INFO}: {name}: got: {stated}; allowed: {count}")
     columns = _read_data(meta, episodes, first, faults)
-    if columns is None or len(faults) > before:
-        return None
-    check_stats(meta.folder, {k: of_numbers(v) for k, v in columns.items()}, faults)
+    if len(faults) == before:
+        check_stats(meta.folder, {k: of_numbers(v) for k, v in columns.items()}, faults)
     clips = {c.name: _clips(meta, c.name, episodes, first) for c in meta.cameras}
     return Tables(columns, first[:-1], length, episodes["seed"], clips)  # type: ignore[arg-type]
 
@@ -186,8 +188,8 @@ def _read_file(
 
 def _read_data(
     meta: FolderMeta, episodes: dict[str, Column], first: NDArray[np.int64], faults: list[str]
-) -> dict[str, Column] | None:
-    """Return all frames in order, each file holding the episodes that it should."""
+) -> dict[str, Column]:
+    """Return all frames in order, or nothing when a file is damaged."""
     places = list(zip(episodes["data/chunk_index"], episodes["data/file_index"], strict=True))
     names = [meta.data_path.format(chunk_index=c, file_index=f) for c, f in places]
     there = {p.relative_to(meta.folder).as_posix() for p in meta.folder.glob("data/*/*.parquet")}
@@ -202,7 +204,7 @@ def _read_data(
         parts.append(part)
     whole = [part for part in parts if part is not None]
     if len(whole) < len(parts):
-        return None
+        return {}
     return {name: np.concatenate([part[name] for part in whole]) for name in _TYPES}
 
 
