@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -29,18 +29,25 @@ def write_film(
         height_px: Edge of each camera's square; a multiple of 2.
         rate_hz: The recorded pictures a simulated second.
     """
-    size = (len(CAMERAS) * height_px, height_px + _BAR_PX)
-    writer = imageio_ffmpeg.write_frames(
-        str(path), size, fps=rate_hz, codec="libx264", quality=7, macro_block_size=2
-    )
-    writer.send(None)
-    count = 0
+    return encode(_pictures(recording, height_px), path, rate_hz)
+
+
+def encode(pictures: Iterable[NDArray[np.uint8]], path: Path, rate_hz: float) -> int:
+    """Write pictures (H, W, 3) uint8 RGB of one even size as an H.264 mp4; return how many."""
+    writer, count = None, 0
     try:
-        for picture in _pictures(recording, height_px):
+        for picture in pictures:
+            if writer is None:
+                size = (picture.shape[1], picture.shape[0])
+                writer = imageio_ffmpeg.write_frames(
+                    str(path), size, fps=rate_hz, codec="libx264", quality=7, macro_block_size=2
+                )
+                writer.send(None)
             writer.send(picture.tobytes())
             count += 1
     finally:
-        writer.close()
+        if writer is not None:
+            writer.close()
     return count
 
 
@@ -52,13 +59,13 @@ def draw(moment: Moment, height_px: int) -> NDArray[np.uint8]:
         frame[_BAR_PX:, i * height_px : (i + 1) * height_px] = cv2.resize(
             image, edge, interpolation=cv2.INTER_CUBIC
         )
-        _write(frame, CAMERAS[i], (i * height_px + 10, _BAR_PX + height_px - 12), 0.5, _WHITE)
-    _write(frame, moment.instruction, (14, 30), 0.85, _WHITE)
+        write_text(frame, CAMERAS[i], (i * height_px + 10, _BAR_PX + height_px - 12), 0.5, _WHITE)
+    write_text(frame, moment.instruction, (14, 30), 0.85, _WHITE)
     line = f"seed {moment.seed}   {moment.episode_time_s:5.2f} s"
-    _write(frame, line, (14, 60), 0.6, _GREY)
-    _write(frame, moment.mode, (height_px, 60), 0.6, _COLOURS.get(moment.mode, _GREY))
+    write_text(frame, line, (14, 60), 0.6, _GREY)
+    write_text(frame, moment.mode, (height_px, 60), 0.6, _COLOURS.get(moment.mode, _GREY))
     if moment.is_done:
-        _write(frame, "done", (height_px + 110, 60), 0.6, _GREEN)
+        write_text(frame, "done", (height_px + 110, 60), 0.6, _GREEN)
     return frame
 
 
@@ -67,7 +74,7 @@ def _pictures(recording: Recording, height_px: int) -> Iterator[NDArray[np.uint8
         yield draw(moment, height_px)
 
 
-def _write(
+def write_text(
     frame: NDArray[np.uint8],
     text: str,
     at: tuple[int, int],

@@ -10,7 +10,7 @@ from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
-from onestep_vla_ros.sim.expert import ExpertPolicy
+from onestep_vla_ros.sim.expert_policy import ExpertPolicy
 from onestep_vla_ros.sim.rollout import Timing, run_episode
 from onestep_vla_ros.sim.yam_station import YamStation
 
@@ -73,3 +73,17 @@ def test_an_episode_ends_at_its_time_out(world, config):
     episode = run_episode(world, ExpertPolicy(world).infer, config, 0, timing)
     assert not episode.success
     assert episode.time_s == pytest.approx(0.5, abs=config.control_period_s)
+
+
+def test_a_policy_without_eyes_is_shown_no_picture_and_the_watch_sees_every_tick(world, config):
+    seen, commands = [], []
+    expert = ExpertPolicy(world).infer
+
+    def infer(observation):
+        seen.append(set(observation.images))
+        return expert(observation)
+
+    timing = Timing(timeout_s=1.0)
+    episode = run_episode(world, infer, config, 0, timing, (), commands.append)
+    assert seen == [set()] * 5
+    assert len(commands) == episode.ticks == 100

@@ -3,19 +3,19 @@ import pytest
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.rollout import Episode, Timing
+from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate, figures
 from onestep_vla_ros.trials import wilson
 
 
 def test_figures_count_successes_reasons_and_failed_seeds():
-    request = Evaluation(world="yam", task="place", policy="x", episodes=3)
     red, blue = "put the red cube on the plate", "put the blue cube on the plate"
     episodes = [
         Episode(0, red, True, False, 5.0, 10, 500, 5, "", [0.01] * 10, {"late": 1}),
         Episode(1, red, False, True, 15.0, 30, 1500, 0, "", [0.02] * 30, {"late": 2, "jump": 1}),
         Episode(2, blue, True, False, 7.0, 20, 700, 0, "", [0.01] * 20, {}),
     ]
-    result = figures(request, episodes)
+    result = figures(Cell("x", "place"), episodes)
     assert result["success_rate"] == pytest.approx(2 / 3)
     assert (result["successes"], result["episodes"], result["wrong_object"]) == (2, 3, 1)
     assert result["interval"] == list(wilson(2, 3))
@@ -27,14 +27,14 @@ def test_figures_count_successes_reasons_and_failed_seeds():
 
 
 @pytest.mark.sim
-def test_two_processes_give_the_same_episodes_as_one():
-    short = Timing(timeout_s=1.0)
-    request = {"world": "yam", "task": "place", "policy": "expert", "episodes": 3, "seed": 20}
-    one = evaluate(Evaluation(**request, timing=short))[0]
-    two = evaluate(Evaluation(**request, timing=short, jobs=2))[0]
-    assert [(e.seed, e.instruction, e.chunks, e.time_s) for e in one] == [
-        (e.seed, e.instruction, e.chunks, e.time_s) for e in two
-    ]
+def test_evaluate_runs_one_cell_in_the_order_of_its_seeds():
+    request = Evaluation(
+        "yam", "place", "expert", episodes=2, seed=20, timing=Timing(timeout_s=0.5), axis="light"
+    )
+    episodes, result = evaluate(request, progress=False)
+    assert [e.seed for e in episodes] == [20, 21]
+    assert result["axis"] == "light"
+    assert result["failed_seeds"] == [20, 21]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,8 @@ def test_two_processes_give_the_same_episodes_as_one():
         ({"world": "moon"}, "moon"),
         ({"episodes": 0}, "episodes"),
         ({"jobs": -1}, "jobs"),
+        ({"axis": "moon"}, "moon"),
+        ({"ablation": "arms"}, "arms"),
         ({"policy": "expert", "steps": 1}, "expert"),
     ],
 )

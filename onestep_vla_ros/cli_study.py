@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-commands that measure success in closed loop: `eval` and `study`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from onestep_vla_ros.files import share_dir
+
+
+def add_eval(sub: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `eval`."""
+    sub.epilog = (
+        "Each dimension takes one or several values; the cells are their product, all on the "
+        "same seeds, and the first value of each makes the cell the others are compared with. "
+        "A run into the same --out goes on where it stopped and adds its cells to the report."
+    )
+    cells = sub.add_argument_group("dimensions of the grid")
+    cells.add_argument(
+        "--policy",
+        nargs="+",
+        help="checkpoint folders, or expert (default: the shipped checkpoint)",
+    )
+    cells.add_argument("--task", nargs="+", default=["place"], help="tasks, or all")
+    cells.add_argument(
+        "--steps", nargs="+", type=int, default=[None], help="K (default: the checkpoint's)"
+    )
+    cells.add_argument(
+        "--noise", nargs="+", default=[None], help="zero, seeded, sampled, mean_k (checkpoint's)"
+    )
+    cells.add_argument(
+        "--replan", nargs="+", type=float, default=[0.24], help="time between chunks [s]"
+    )
+    cells.add_argument(
+        "--latency", nargs="+", type=float, default=[0.06], help="observation to chunk [s]"
+    )
+    cells.add_argument(
+        "--axis", nargs="+", default=["none"], help="none, or what scenes are perturbed along"
+    )
+    cells.add_argument(
+        "--ablate", nargs="+", default=["none"], help="none, image, state, prompt: go without"
+    )
+    sub.add_argument("--world", default="yam")
+    sub.add_argument("--timeout", type=float, help="episode limit [s] (default: the task's own)")
+    sub.add_argument("--episodes", type=int, default=100, help="of each cell")
+    sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
+    sub.add_argument("--jobs", type=int, default=1, help="processes sharing the episodes")
+    sub.add_argument("--out", type=Path, help="folder (default: none for one cell, else out/eval)")
+    sub.add_argument("--videos", type=int, default=0, help="film so many episodes, failed first")
+    sub.add_argument(
+        "--bar", type=float, default=0.0, help="success rate each task's first cell must reach"
+    )
+    sub.add_argument("--json", type=Path, help="write the result here")
+
+
+def run_eval(options: argparse.Namespace) -> int:
+    """Measure closed-loop success in-process, in lockstep, cell by cell on the same seeds."""
+    from onestep_vla_ros.study.eval_command import EvalRequest
+    from onestep_vla_ros.study.eval_command import run_eval as run
+    from onestep_vla_ros.train.cells import Axes
+
+    shipped = str(share_dir() / "resource" / "nano_place")
+    axes = Axes(
+        policies=tuple(options.policy or [shipped]),
+        tasks=tuple(options.task),
+        steps=tuple(options.steps),
+        noises=tuple(options.noise),
+        replans_s=tuple(options.replan),
+        latencies_s=tuple(options.latency),
+        axes=tuple(options.axis),
+        ablations=tuple(options.ablate),
+        timeout_s=options.timeout,
+    )
+    return run(
+        EvalRequest(
+            axes=axes,
+            world=options.world,
+            episodes=options.episodes,
+            seed=options.seed,
+            jobs=options.jobs,
+            out=options.out,
+            videos=options.videos,
+            bar=options.bar,
+            json=options.json,
+        )
+    )

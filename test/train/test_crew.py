@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that share jobs: every job once, and no worker's death goes unnoticed."""
+
+import os
+import signal
+
+import pytest
+
+from onestep_vla_ros.core.errors import ConfigError, OneStepError
+from onestep_vla_ros.train.crew import share
+
+
+def open_square():
+    return square
+
+
+def square(job):
+    if job == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "raise":
+        raise ConfigError("cannot", got=job)
+    return job * job, os.getpid()
+
+
+def test_one_process_works_here():
+    found = list(share([1, 2, 3], 1, open_square))
+    assert found == [(n, (n * n, os.getpid())) for n in (1, 2, 3)]
+    assert list(share([], 4, open_square)) == []
+
+
+def test_two_processes_do_every_job_once():
+    found = dict(share(list(range(12)), 2, open_square))
+    assert {job: result[0] for job, result in found.items()} == {n: n * n for n in range(12)}
+    workers = {pid for _, pid in found.values()}
+    assert len(workers) == 2
+    assert os.getpid() not in workers
+
+
+@pytest.mark.parametrize(("job", "named"), [("die", "exit code -9"), ("raise", "cannot; got")])
+def test_a_worker_that_fails_or_dies_is_an_error_that_says_so(job, named):
+    with pytest.raises(OneStepError, match=named):
+        list(share([1, 2, 3, job], 2, open_square))
