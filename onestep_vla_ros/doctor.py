@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from onestep_vla_ros.core.errors import OneStepError
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import share_dir, shipped_checkpoint
 from onestep_vla_ros.report import write_json
 from onestep_vla_ros.transport import (
     SHARED_MEMORY,
@@ -211,7 +211,7 @@ def _launch() -> Finding:
 def _checkpoint() -> Finding:
     from onestep_vla_ros.policy.policy import load_policy  # imports torch and transformers
 
-    folder = share_dir() / "resource" / "nano_place"
+    folder = shipped_checkpoint()
     try:
         policy = load_policy(folder)
     except OneStepError as error:

@@ -37,6 +37,11 @@ def share_dir() -> Path:
     )
 
 
+def shipped_checkpoint() -> Path:
+    """Return the folder of the checkpoint that comes with the package."""
+    return share_dir() / "resource" / "nano_place"
+
+
 def read_yaml(path: Path) -> dict[str, object]:
     """Return the mapping in a YAML file.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Argument, Arguments, Graph, Node, Xacro
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import share_dir, shipped_checkpoint
 
 
 def find_graph(name: str) -> Graph:
@@ -43,7 +43,7 @@ def _number(arguments: Arguments, name: str) -> float:
 
 def _checkpoint(arguments: Arguments) -> str:
     given = arguments["checkpoint"]
-    return str(Path(given).resolve() if given else share_dir() / "resource" / "nano_place")
+    return str(Path(given).resolve() if given else shipped_checkpoint())
 
 
 def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:

@@ -4,12 +4,12 @@
 import pytest
 
 from onestep_vla_ros.core.observation import CameraSpec
-from onestep_vla_ros.files import read_parameters, share_dir
+from onestep_vla_ros.files import read_parameters, shipped_checkpoint
 from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.sim.tasks import instructions
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate
 
-FOLDER = share_dir() / "resource" / "nano_place"
+FOLDER = shipped_checkpoint()
 LARGEST_BYTES = 25_000_000
 
 

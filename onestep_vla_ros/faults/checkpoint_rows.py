@@ -19,11 +19,9 @@ import torch
 from onestep_vla_ros.core.errors import CheckpointError
 from onestep_vla_ros.faults.row import RowResult
 from onestep_vla_ros.faults.sweep import Sweep, Tally
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import shipped_checkpoint
 from onestep_vla_ros.policy.checkpoint import STATS, WEIGHTS, load_checkpoint
 from onestep_vla_ros.policy.manifest import write_manifest
-
-_SHIPPED = "nano_place"
 
 
 def row_29(sweep: Sweep) -> RowResult:
@@ -81,7 +79,7 @@ def _copy() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "checkpoint"
         notes = shutil.ignore_patterns("*.csv", "*.png")  # may not stand in a manifest
-        shutil.copytree(share_dir() / "resource" / _SHIPPED, folder, ignore=notes)
+        shutil.copytree(shipped_checkpoint(), folder, ignore=notes)
         yield folder
 
 

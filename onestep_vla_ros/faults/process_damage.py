@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import shipped_checkpoint
 from onestep_vla_ros.policy.manifest import MANIFEST, write_manifest
 
 _WEIGHTS = "model.safetensors"
@@ -21,7 +21,7 @@ _NAN_SINGLE = b"\x00\x00\xc0\x7f"
 
 def copy_checkpoint(parent: Path) -> Path:
     """Return a copy of the shipped checkpoint in `parent`, without what no manifest may name."""
-    shipped, notes = share_dir() / "resource" / "nano_place", shutil.ignore_patterns("training_*")
+    shipped, notes = shipped_checkpoint(), shutil.ignore_patterns("training_*")
     return shutil.copytree(shipped, parent / "checkpoint", ignore=notes)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Node
-from onestep_vla_ros.files import read_parameters, share_dir
+from onestep_vla_ros.files import read_parameters, shipped_checkpoint
 
 SETTINGS = ("source", "points", "positions", "policy", "starved", "clock", "relay")
 """What sends the chunks, and on which clock the graph runs.
@@ -74,7 +74,7 @@ def bridge_node(is_sim: bool = False, **parameters: object) -> Node:
 
 def policy_node(**parameters: object) -> Node:
     """Return the real policy with the shipped checkpoint, on real time."""
-    checkpoint = str(share_dir() / "resource" / "nano_place")
+    checkpoint = str(shipped_checkpoint())
     given = {
         "checkpoint": checkpoint,
         "replan_period_s": REPLAN_S,

@@ -11,7 +11,7 @@ import torch
 from onestep_vla_ros.core.config import PolicyNodeConfig
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.observation import CameraSpec
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import shipped_checkpoint
 from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
 
 _CAMERA = re.compile(r"([A-Za-z]\w*):([1-9]\d{0,4})x([1-9]\d{0,4})")
@@ -37,7 +37,7 @@ def load_checked(config: PolicyNodeConfig) -> OneStepPolicy:
         cameras.append(CameraSpec(match[1], int(match[3]), int(match[2])))
     if config.threads:
         torch.set_num_threads(config.threads)
-    folder = config.checkpoint or str(share_dir() / "resource" / "nano_place")
+    folder = config.checkpoint or str(shipped_checkpoint())
     policy = load_policy(
         Path(folder),
         steps=_STEPS.get(config.steps, config.steps),
