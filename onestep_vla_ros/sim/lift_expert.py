@@ -80,7 +80,7 @@ class LiftExpert(Expert):
             yield self.straight(low, is_precise=True)
             yield self.grip(dict.fromkeys(ARMS, CLOSED), SQUEEZE_S)
             if self._is_grasped():
-                yield self._raise(low)
+                yield self.straight(self._raised(low), is_precise=True)
                 yield self.grip(dict.fromkeys(ARMS, CLOSED), HOLD_S)
             if self._is_held():
                 return
@@ -115,12 +115,15 @@ class LiftExpert(Expert):
         yield self.straight(low, is_precise=True, is_mistake=True)
         yield self.grip(dict.fromkeys(ARMS, CLOSED), SQUEEZE_S, is_mistake=True)
         if mistake.rise_m > 0.0:
-            yield self.straight(_moved(low, [0.0, 0.0, mistake.rise_m]), is_mistake=True)
+            yield self.straight(self._raised(low, mistake.rise_m), is_mistake=True)
 
-    def _raise(self, low: Mapping[str, Goal]) -> Segment:
+    def _raised(
+        self, low: Mapping[str, Goal], by_m: float = RAISED_M - GRASP_M
+    ) -> dict[str, Goal]:
+        """Return goals shifted up by `by_m`, closed, and back to where the arms reach that."""
         x_m = self.stage.position(BEAM)[0]
-        back_m = float(np.clip(x_m, NEAREST_X_M, FARTHEST_X_M) - x_m)
-        return self.straight(_moved(low, [back_m, 0.0, RAISED_M - GRASP_M]), is_precise=True)
+        shift = [np.clip(x_m, NEAREST_X_M, FARTHEST_X_M) - x_m, 0.0, by_m]
+        return {arm: Goal(g.point + shift, g.rotation, CLOSED) for arm, g in low.items()}
 
     def _vertical(self, arms: list[str], z_m: float) -> dict[str, Goal]:
         """Return goals straight above or below where the tools are, turned as they are."""
@@ -170,11 +173,6 @@ def grasp_goal(
     at = stage.position(BEAM)[:2] + (GRASP_AT_M + offset_m[0]) * outwards + offset_m[1] * across
     rotation = tool_rotation(yaw - side * np.pi / 2, TILT_RAD)
     return Goal(np.array([*at, GRASP_M + offset_m[2]]), rotation, grip)
-
-
-def _moved(goals: Mapping[str, Goal], by_m: list[float]) -> dict[str, Goal]:
-    """Return goals shifted by (3,) [m], closed."""
-    return {arm: Goal(g.point + by_m, g.rotation, CLOSED) for arm, g in goals.items()}
 
 
 def begin_demonstration(stage: Stage, rng: np.random.Generator) -> Mistake | None:
