@@ -12,7 +12,7 @@ from onestep_vla_ros.sim.contacts import Touches
 from onestep_vla_ros.sim.objects import COLOURS
 from onestep_vla_ros.sim.perturbation import Variation
 from onestep_vla_ros.sim.rest import RestClock
-from onestep_vla_ros.sim.rings_expert import RingsExpert, begin_demonstration
+from onestep_vla_ros.sim.rings_expert import RingsExpert
 from onestep_vla_ros.sim.rings_scene import (
     BARE,
     HOLE_M,
@@ -26,6 +26,7 @@ from onestep_vla_ros.sim.rings_scene import (
     add_peg,
     add_ring,
 )
+from onestep_vla_ros.sim.rings_start import begin_demonstration
 from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import MIDLINE_Y_M, draw_start, other_arm, side_of

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onestep_vla_ros.core.joints import ARMS, arm_slice
 from onestep_vla_ros.sim.expert import SQUEEZE_S, Expert, Goal, Segment, goal
@@ -20,14 +20,15 @@ from onestep_vla_ros.sim.rings_scene import (
     THICKNESS_M,
     RingsScene,
 )
+from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import HOME_Q, MIDLINE_Y_M, bearing, other_arm, side_of
 
 TILT_RAD = np.deg2rad(20.0)
 """Lean of the tool: enough to reach over the peg, little enough for low finger tips."""
-HOVER_M, GRASP_M, LIFT_M, CARRY_M = 0.09, 0.014, 0.06, 0.115
+HOVER_M, GRASP_M, LIFT_M, CARRY_M = 0.09, 0.010, 0.06, 0.115
 """Heights of the tool centre above the table [m]."""
-RELEASE_M = {LARGE: 0.026, SMALL: 0.044}
+RELEASE_M = {LARGE: 0.022, SMALL: 0.040}
 """Height of the tool centre where a ring is let go, to fall the rest [m]."""
 CLEAR_M = 0.09
 """Height at which open fingers are above the peg [m]."""
@@ -97,11 +98,12 @@ class RingsExpert(Expert):
                 break
             yield from self._pick(ring, self._mistakes_m.get(ring) if attempt == 0 else None)
             if not self.stage.is_grasped(ring, arm):
-                yield self._rise(arm, HOVER_M)
+                yield self._rise(arm, HOVER_M, APPROACH[ring])
                 continue
             yield self._rise(arm, LIFT_M)
             if ring == SMALL and not self._is_clear():
-                yield self.joint_move({arm: self._waiting()})
+                aside = waiting_point(arm, self._peg)
+                yield self.joint_move({arm: goal_at(arm, aside, CARRY_M, CLOSED)})
                 while not (self._is_clear() or LARGE in self._given_up):
                     yield self.wait(PERIOD_S)
             yield from self._deliver(ring)
@@ -116,9 +118,9 @@ class RingsExpert(Expert):
         if not (is_open and np.hypot(*(tool - at)[:2]) < _NEAR_M and tool[2] < HOVER_M):
             if tool[2] < _LOW_M:
                 yield self._rise(arm, HOVER_M)
-            yield self.joint_move({arm: self._at(arm, at, HOVER_M, grip)})
+            yield self.joint_move({arm: goal_at(arm, at, HOVER_M, grip)})
         at = self.stage.position(ring)
-        low = self._at(arm, at, max(at[2] + 0.005, GRASP_M), grip)
+        low = goal_at(arm, at, max(at[2] + 0.001, GRASP_M), grip)
         wrong = mistake_m is not None
         if mistake_m is not None:
             heading = bearing(arm, at[0], at[1])
@@ -131,11 +133,11 @@ class RingsExpert(Expert):
 
     def _deliver(self, ring: str) -> Iterator[Segment]:
         arm, peg = self._arms[ring], np.array([self._peg.x_m, self._peg.y_m])
-        yield self.joint_move({arm: self._at(arm, peg, CARRY_M, CLOSED)})
+        yield self.joint_move({arm: goal_at(arm, peg, CARRY_M, CLOSED)})
         if not self.stage.is_grasped(ring, arm):
             return
         over = peg - np.clip(self._held_off(ring), -_MOST_OFF_M, _MOST_OFF_M)
-        yield self.straight({arm: self._at(arm, over, RELEASE_M[ring], CLOSED)}, is_precise=True)
+        yield self.straight({arm: goal_at(arm, over, RELEASE_M[ring], CLOSED)}, is_precise=True)
         yield self.grip({arm: RELEASE[ring]})
         yield self._rise(arm, CLEAR_M)
 
@@ -145,9 +147,10 @@ class RingsExpert(Expert):
         tool, _ = self.kinematics[arm].forward(self.stage.q[arm_slice(arm)][:6])
         return (self.stage.position(ring) - tool)[:2]
 
-    def _rise(self, arm: str, z_m: float) -> Segment:
-        """Go straight up."""
-        return self.straight({arm: self._at(arm, self.tool(arm), z_m, self.grip_of(arm))})
+    def _rise(self, arm: str, z_m: float, grip: float | None = None) -> Segment:
+        """Go straight up, opening to `grip` on the way."""
+        grip = self.grip_of(arm) if grip is None else grip
+        return self.straight({arm: goal_at(arm, self.tool(arm), z_m, grip)})
 
     def _is_on_peg(self, ring: str) -> bool:
         at = self.stage.position(ring)
@@ -161,23 +164,25 @@ class RingsExpert(Expert):
         away = np.hypot(tool[0] - self._peg.x_m, tool[1] - self._peg.y_m)
         return self._is_on_peg(LARGE) and bool(away > _APART_M)
 
-    def _waiting(self) -> Goal:
-        arm = self._arms[SMALL]
-        y_m = MIDLINE_Y_M + side_of(arm) * WAIT_SIDE_M
-        return self._at(arm, (self._peg.x_m - 0.02, y_m), CARRY_M, CLOSED)
 
-    def _at(self, arm: str, point: NDArray[np.float64] | tuple[float, float], z_m: float, grip: float) -> Goal:
-        """Return the goal above a point of the table, in the arm's own plane."""
-        x_m, y_m = float(point[0]), float(point[1])
-        return goal(x_m, y_m, z_m, bearing(arm, x_m, y_m), grip, TILT_RAD)
+def goal_at(arm: str, at: ArrayLike, z_m: float, grip: float) -> Goal:
+    """Return the goal at height `z_m` over a point of the table, in the arm's own plane.
+
+    Args:
+        arm: Whose tool.
+        at: Point, x and y first [m]; what follows them is ignored.
+        z_m: Height of the tool centre [m].
+        grip: Opening, 0 closed .. 1 open.
+    """
+    x_m, y_m = np.asarray(at)[:2].tolist()
+    return goal(x_m, y_m, z_m, bearing(arm, x_m, y_m), grip, TILT_RAD)
+
+
+def waiting_point(arm: str, peg: Pose) -> NDArray[np.float64]:
+    """Return where the small ring waits above the table, (2,) [m]."""
+    return np.array([peg.x_m - 0.02, MIDLINE_Y_M + side_of(arm) * WAIT_SIDE_M])
 
 
 def _rest(segment: Segment, count: int) -> Segment:
     """Return what is left of a stretch after `count` of its targets."""
     return Segment(segment.targets[count:], segment.is_precise, segment.is_mistake)
-
-
-def begin_demonstration(
-    stage: Stage, scene: RingsScene, rng: np.random.Generator
-) -> dict[str, NDArray[np.float64]]:
-    return {}
