@@ -87,7 +87,7 @@ class HandoverTask:
         add_plate(spec)
 
     def draw(self, seed: int, variation: Variation) -> HandoverScene:
-        """Draw direction, poses, plate and start of episode `seed`."""
+        """Draw direction, colour, poses, plate and start of episode `seed`."""
         rng = np.random.default_rng(seed)
         giver = ARMS[int(rng.integers(len(ARMS)))]
         side, spread = side_of(giver), variation.spread
@@ -100,12 +100,15 @@ class HandoverTask:
         x_m, off_m = _uniform(rng, _PLATE_X_M, spread), _uniform(rng, _PLATE_SIDE_M, spread)
         start = draw_start(rng, variation.start_rad)
         templates = _REWRITES if variation.is_rewritten else _SENTENCES
+        colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
         return HandoverScene(
             seed=seed,
             instruction=_asked(pick(rng, templates), giver),
             start_q=tuple(start.tolist()),
             poses={BAR: bar},
             fixtures={"plate": Pose(x_m, MIDLINE_Y_M - side * off_m, PLATE_HEIGHT_M / 2)},
+            keep_clear=(_end(bar, -BAR_HALF_M), _end(bar, BAR_HALF_M)),
+            paint={BAR: COLOURS[colour][:3]},
             giver=giver,
         )
 
@@ -119,6 +122,12 @@ class HandoverTask:
         """Return the demonstrator; with `rng` one that starts elsewhere and makes mistakes."""
         mistake = None if rng is None else begin_demonstration(stage, scene, rng)
         return HandoverExpert(stage, scene, mistake)
+
+
+def _end(bar: Pose, along_m: float) -> tuple[float, float]:
+    """Return the point (x, y) [m] of the bar's axis that is `along_m` from its middle."""
+    ahead = along_m * np.array([np.cos(bar.yaw_rad), np.sin(bar.yaw_rad)])
+    return float(bar.x_m + ahead[0]), float(bar.y_m + ahead[1])
 
 
 class Phase(Enum):

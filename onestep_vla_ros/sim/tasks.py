@@ -7,12 +7,14 @@ import mujoco
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.lift import LiftTask
+from onestep_vla_ros.sim.handover import HandoverTask
 from onestep_vla_ros.sim.objects import add_distractors
 from onestep_vla_ros.sim.place import PlaceTask
+from onestep_vla_ros.sim.rings import RingsTask
 from onestep_vla_ros.sim.station_model import station_spec
 from onestep_vla_ros.sim.task import Task
 
-_TASKS: tuple[Task, ...] = (PlaceTask(), LiftTask())
+_TASKS: tuple[Task, ...] = (PlaceTask(), HandoverTask(), LiftTask(), RingsTask())
 TASKS: tuple[str, ...] = tuple(task.name for task in _TASKS)
 """Names of the tasks, in the order in which reports list them."""
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from onestep_vla_ros.core.joints import arm_slice
+from onestep_vla_ros.sim.demonstration import demonstrate
+from onestep_vla_ros.sim.handover import Phase
+from onestep_vla_ros.sim.handover_expert import HandoverExpert, Mistake
+from onestep_vla_ros.sim.handover_scene import BAR
+from onestep_vla_ros.sim.motion import MAX_ACCELERATION, MAX_JERK, MAX_SPEED, PERIOD_S
+from onestep_vla_ros.sim.scene import Pose
+from onestep_vla_ros.sim.table import HOME_Q
+from onestep_vla_ros.sim.yam_station import YamStation
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture(scope="module")
+def world():
+    station = YamStation("handover")
+    yield station
+    station.close()
+
+
+def _run(world, expert, watch=lambda: None, limit_s=30.0):
+    """Execute an expert's plan without noise; return the plan (M, 14)."""
+    plan = [world.stage.q]
+    while not expert.is_done and world.time_s < limit_s:
+        target = expert.next()
+        for k in range(1, 6):
+            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
+        plan.append(target)
+        watch()
+    return np.array(plan)
+
+
+def _closings(plan, arm):
+    grip = plan[:, arm_slice(arm)][:, 6]
+    return int(np.sum((grip[1:] < 0.2) & (grip[:-1] >= 0.2)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_expert_hands_the_bar_over_within_twelve_seconds(world, seed):
+    world.reset(seed)
+    plan = _run(world, world.expert())
+    assert world.success()
+    assert not world.wrong_object()
+    assert world.time_s <= 12.0
+    assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
+    for order, bound in enumerate((MAX_SPEED, MAX_ACCELERATION, MAX_JERK), start=1):
+        assert np.abs(np.diff(plan, n=order, axis=0)).max() / PERIOD_S**order < 1.05 * bound
+
+
+def test_seeds_of_the_test_above_have_both_directions(world):
+    givers = set()
+    for seed in range(4):
+        world.reset(seed)
+        givers.add(world.scene.giver)
+    assert len(givers) == 2
+
+
+@pytest.mark.parametrize("who", ["giver", "receiver"])
+def test_a_grasp_that_misses_is_noticed_and_tried_again(world, who):
+    world.reset(1)
+    arm = getattr(world.scene, who)
+    off_m = np.array([0.0, 0.0, 0.06])
+    plan = _run(world, HandoverExpert(world.stage, world.scene, Mistake(arm, off_m)))
+    assert _closings(plan, arm) == 2
+    assert world.success()
+
+
+def test_a_bar_lost_on_the_way_is_picked_up_again(world):
+    world.reset(3)
+    lost = []
+
+    def drop():
+        if not lost and world.stage.position(BAR)[2] > 0.08:
+            at = world.scene.poses[BAR]
+            world.stage.put(BAR, Pose(at.x_m, at.y_m, at.z_m, at.yaw_rad + 0.2))
+            lost.append(world.time_s)
+
+    plan = _run(world, world.expert(), drop)
+    assert lost
+    assert _closings(plan, world.scene.giver) == 2
+    assert world.success()
+
+
+def test_a_bar_out_of_reach_ends_at_home_without_success(world):
+    world.reset(0)
+    world.stage.put(BAR, Pose(0.75, -0.305, 0.02))
+    plan = _run(world, world.expert())
+    assert not world.success()
+    assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_demonstration_can_start_with_the_bar_in_the_air(world, is_shared):
+    for seed in range(100_000, 100_100):
+        world.reset(seed)
+        expert = world.expert(np.random.default_rng([seed, 1]))
+        scene, stage = world.scene, world.stage
+        held = [stage.is_grasped(BAR, arm) for arm in (scene.giver, scene.receiver)]
+        if held == [True, is_shared]:
+            break
+    else:
+        pytest.fail("no demonstration starts like that")
+    _run(world, expert)
+    assert world.success()
+
+
+def test_a_demonstration_survives_noise_and_is_reproducible(world):
+    one, two = demonstrate(world, 100_001), demonstrate(world, 100_001)
+    assert one.success
+    assert np.array_equal(one.physics, two.physics)
+
+
+def test_phase_of_the_judge_agrees_with_what_the_expert_does(world):
+    world.reset(2)
+    seen = []
+
+    def note():
+        if not seen or seen[-1] is not world._judge.phase:
+            seen.append(world._judge.phase)
+
+    _run(world, world.expert(), note)
+    assert seen[-4:] == [Phase.WAITING, Phase.GIVEN, Phase.SHARED, Phase.TAKEN]
