@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,16 +67,16 @@ def save_attempt(folder: Path, attempt: Attempt) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path).with_suffix(f".{os.getpid()}")
     with part.open("wb") as file:
-        np.savez(
-            file,
-            seed=np.array(attempt.seed),
-            instruction=np.array(attempt.instruction),
-            success=np.array(attempt.success),
-            state=attempt.state,
-            action=attempt.action,
-            is_mistake=attempt.is_mistake,
+        arrays: dict[str, Any] = {
+            "seed": np.array(attempt.seed),
+            "instruction": np.array(attempt.instruction),
+            "success": np.array(attempt.success),
+            "state": attempt.state,
+            "action": attempt.action,
+            "is_mistake": attempt.is_mistake,
             **{_PIXELS + name: counts for name, counts in attempt.pixels.items()},
-        )
+        }
+        np.savez(file, **arrays)
     os.replace(part, path)
 
 

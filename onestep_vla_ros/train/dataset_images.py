@@ -184,10 +184,10 @@ def _decode_camera(
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         results = list(pool.map(decode, videos.values()))
-    wrong = [result for result in results if isinstance(result, str)]
-    faults += wrong
-    if not wrong:
-        pixels = of_pixels(np.sum(results, axis=0), int(tables.length.sum()))
+    counts = [result for result in results if not isinstance(result, str)]
+    faults += [result for result in results if isinstance(result, str)]
+    if len(counts) == len(results):
+        pixels = of_pixels(np.sum(counts, axis=0), int(tables.length.sum()))
         check_stats(meta.folder, {video_key(camera.name): pixels}, faults)
 
 

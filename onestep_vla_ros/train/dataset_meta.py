@@ -13,12 +13,14 @@ from onestep_vla_ros.core.observation import CameraSpec, check_instruction
 from onestep_vla_ros.train.lerobot_layout import (
     ACTION,
     CODEBASE_VERSION,
+    DATA_PATH,
     FORMAT,
     FPS,
     INFO,
     OWN,
     STATE,
     TASKS,
+    VIDEO_PATH,
     features,
     video_key,
 )
@@ -56,8 +58,6 @@ class FolderMeta:
     Attributes:
         cameras: The cameras of the videos, at their native sizes.
         sentences: The instruction of every task_index.
-        data_path: Template of the data files.
-        video_path: Template of the videos.
         episodes: How many there should be.
         frames: How many there should be.
     """
@@ -68,8 +68,6 @@ class FolderMeta:
     state: str
     cameras: tuple[CameraSpec, ...]
     sentences: tuple[str, ...]
-    data_path: str
-    video_path: str
     episodes: int
     frames: int
 
@@ -102,28 +100,21 @@ def read_folder_meta(folder: Path, faults: list[str]) -> FolderMeta | None:
         for key in ("task", "expert"):
             if not isinstance(own.get(key), str):
                 faults.append(f"{folder / OWN}: {key}: got: {own.get(key)!r}; allowed: a name")
-    paths = [info.get("data_path"), info.get("video_path")]
-    counts = [info.get("total_episodes"), info.get("total_frames")]
-    for key, value, kind in (
-        ("data_path", paths[0], str),
-        ("video_path", paths[1], str),
-        ("total_episodes", counts[0], int),
-        ("total_frames", counts[1], int),
-    ):
-        if type(value) is not kind:
-            faults.append(f"{folder / INFO}: {key}: got: {value!r}; allowed: {kind.__name__}")
-            cameras = None
+    counts = [info.get(key) for key in ("total_episodes", "total_frames")]
+    for key, count in zip(("total_episodes", "total_frames"), counts, strict=True):
+        if type(count) is not int:
+            faults.append(f"{folder / INFO}: {key}: got: {count!r}; allowed: a whole number")
     if cameras is None:
         return None
     return FolderMeta(
-        folder,
-        str(own.get("task")),
-        str(own.get("expert")),
-        str(own.get("state")),
-        cameras,
-        _read_sentences(folder / TASKS, faults),
-        *map(str, paths),
-        *map(int, counts),  # type: ignore[arg-type] - checked above
+        folder=folder,
+        task=str(own.get("task")),
+        expert=str(own.get("expert")),
+        state=str(own.get("state")),
+        cameras=cameras,
+        sentences=_read_sentences(folder / TASKS, faults),
+        episodes=counts[0] if isinstance(counts[0], int) else -1,
+        frames=counts[1] if isinstance(counts[1], int) else -1,
     )
 
 
@@ -157,8 +148,13 @@ def _check_info(
     path: Path, info: dict[str, object], faults: list[str]
 ) -> tuple[CameraSpec, ...] | None:
     """Check versions, rate and features; return the cameras, or None when they cannot be told."""
-    _expect(path, "codebase_version", info.get("codebase_version"), CODEBASE_VERSION, faults)
-    _expect(path, "fps", info.get("fps"), FPS, faults)
+    for key, allowed in (
+        ("codebase_version", CODEBASE_VERSION),
+        ("fps", FPS),
+        ("data_path", DATA_PATH),
+        ("video_path", VIDEO_PATH),
+    ):
+        _expect(path, key, info.get(key), allowed, faults)
     found = info.get("features")
     if not isinstance(found, dict):
         faults.append(f"{path}: features: got: {found!r}; allowed: a mapping")
@@ -173,11 +169,11 @@ def _check_info(
     cameras = []
     for key in (key for key in found if key.startswith(_IMAGES)):
         shape = found[key].get("shape") if isinstance(found[key], dict) else None
-        is_form = isinstance(shape, list) and len(shape) == 3 and shape[2] == 3
-        if not is_form or not all(type(n) is int and n > 0 for n in shape):
-            faults.append(f"{path}: features.{key}.shape: got: {shape!r}; allowed: [h, w, 3]")
-        else:
-            cameras.append(CameraSpec(key.removeprefix(_IMAGES), shape[0], shape[1]))
+        match shape:
+            case [int(height), int(width), 3] if height > 0 and width > 0:
+                cameras.append(CameraSpec(key.removeprefix(_IMAGES), height, width))
+            case _:
+                faults.append(f"{path}: features.{key}.shape: got: {shape!r}; allowed: [h, w, 3]")
     if not cameras:
         faults.append(f"{path}: features: no camera; allowed: {_IMAGES}<camera>")
     return tuple(cameras)

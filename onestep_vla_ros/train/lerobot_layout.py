@@ -44,7 +44,7 @@ def numbered(template: str, number: int, key: str = "") -> str:
 
 def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
     """Return the features of info.json: names, types and shapes of every column and video."""
-    joints = {"dtype": "float32", "shape": [DOF], "names": list(JOINT_NAMES)}
+    joints: dict[str, object] = {"dtype": "float32", "shape": [DOF], "names": list(JOINT_NAMES)}
     found: dict[str, dict[str, object]] = {STATE: joints, ACTION: dict(joints)}
     for camera in cameras:
         found[video_key(camera.name)] = {
@@ -62,7 +62,7 @@ def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
                 "has_audio": False,
             },
         }
-    single = {"shape": [1], "names": None}
+    single: dict[str, object] = {"shape": [1], "names": None}
     found[MISTAKE] = {"dtype": "bool", **single}
     found["timestamp"] = {"dtype": "float32", **single}
     return found | {name: {"dtype": "int64", **single} for name in INDICES}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from onestep_vla_ros.train.dataset_meta import FolderMeta
 from onestep_vla_ros.train.lerobot_layout import (
     ACTION,
     DATA_FOLDER,
+    DATA_PATH,
     EPISODES_FOLDER,
     FPS,
     INDICES,
@@ -23,6 +25,7 @@ from onestep_vla_ros.train.lerobot_layout import (
     MISTAKE,
     STATE,
     STATS,
+    VIDEO_PATH,
     video_key,
 )
 from onestep_vla_ros.train.lerobot_stats import NAMES, Stats, of_numbers
@@ -33,7 +36,7 @@ _TYPES |= {"timestamp": ("float", 0)} | {name: ("int64", 0) for name in INDICES}
 _NUMBER_TOLERANCE, _PIXEL_TOLERANCE, _PIXEL_RANK_TOLERANCE = 1e-6, 0.005, 0.03
 """Of statistics: of numbers; of means of pixels, since decoders differ; of single pixels."""
 
-Column = NDArray[np.generic]
+Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def read_tables(meta: FolderMeta, faults: list[str]) -> Tables | None:
     if len(faults) == before:
         check_stats(meta.folder, {k: of_numbers(v) for k, v in columns.items()}, faults)
     clips = {c.name: _clips(meta, c.name, episodes, first) for c in meta.cameras}
-    return Tables(columns, first[:-1], length, episodes["seed"], clips)  # type: ignore[arg-type]
+    return Tables(columns, first[:-1], length, episodes["seed"], clips)
 
 
 def check_stats(folder: Path, held: dict[str, Stats], faults: list[str]) -> None:
@@ -191,7 +194,7 @@ def _read_data(
 ) -> dict[str, Column]:
     """Return all frames in order, or nothing when a file is damaged."""
     places = list(zip(episodes["data/chunk_index"], episodes["data/file_index"], strict=True))
-    names = [meta.data_path.format(chunk_index=c, file_index=f) for c, f in places]
+    names = [DATA_PATH.format(chunk_index=c, file_index=f) for c, f in places]
     there = {p.relative_to(meta.folder).as_posix() for p in meta.folder.glob("data/*/*.parquet")}
     for name in sorted(there - set(names)):
         faults.append(f"{meta.folder / name}: got: a file that no episode names; allowed: none")
@@ -255,7 +258,7 @@ def _clips(
     key = video_key(camera)
     return [
         Clip(
-            meta.video_path.format(video_key=key, chunk_index=chunk, file_index=file),
+            VIDEO_PATH.format(video_key=key, chunk_index=chunk, file_index=file),
             round(float(start_s) * FPS),
             int(first[k]),
             int(episodes["length"][k]),

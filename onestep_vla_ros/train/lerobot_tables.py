@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +72,7 @@ def read_table(path: Path) -> pa.Table:
         raise DatasetError("cannot be read", got=reason, allowed="a whole parquet file") from None
 
 
-def column(table: pa.Table, name: str, dtype: str, width: int = 0) -> NDArray[np.generic]:
+def column(table: pa.Table, name: str, dtype: str, width: int = 0) -> NDArray[Any]:
     """Return a column as (N,), or (N, `width`) for lists.
 
     Raises:
@@ -93,7 +94,7 @@ def column(table: pa.Table, name: str, dtype: str, width: int = 0) -> NDArray[np
         raise wrong
     if array.null_count:
         raise DatasetError(f"{name}: got: {array.null_count} gaps", allowed="none")
-    values = array.to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
     return values.reshape(-1, width) if width else values
 
 

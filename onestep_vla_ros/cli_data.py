@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-commands that make demonstrations and look at them: `demos` and `look`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+BAR_MET, BAR_MISSED = 0, 1
+
+
+def add_demos(sub: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `demos`."""
+    sub.add_argument(
+        "--task", nargs="+", default=["place"], metavar="NAME", help="one folder of OUT each"
+    )
+    sub.add_argument("--episodes", type=int, default=1200, help="seeds to try, of each task")
+    sub.add_argument("--seed", type=int, default=100_000, help="episode i runs seed + i")
+    sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    sub.add_argument("--out", type=Path, default=Path("data"))
+
+
+def run_demos(options: argparse.Namespace) -> int:
+    """Write scripted demonstrations as LeRobot datasets; run again to continue."""
+    from onestep_vla_ros.sim.tasks import task_named
+    from onestep_vla_ros.train.demos import write_demos
+
+    names = list(dict.fromkeys(options.task))
+    for name in names:  # a misspelt last one should not show after hours of the first
+        task_named(name)
+    is_met = True
+    for name in names:
+        summary = write_demos(
+            options.out / name,
+            task=name,
+            episodes=options.episodes,
+            seed=options.seed,
+            jobs=options.jobs,
+        )
+        print(
+            f"{summary.folder}: {summary.written} episodes, {summary.frames} frames; "
+            f"{summary.failed} seeds failed"
+        )
+        is_met = is_met and summary.written > 0
+    return BAR_MET if is_met else BAR_MISSED
+
+
+def add_look(sub: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `look`."""
+    sub.add_argument("folder", type=Path, help="a dataset, for example data/place")
+    sub.add_argument("--episode", type=int, default=0)
+    sub.add_argument("--out", type=Path, default=Path("out/look/sheet.png"))
+
+
+def run_look(options: argparse.Namespace) -> int:
+    """Draw an episode of a dataset: all cameras over time, and the joints that moved most."""
+    from onestep_vla_ros.train.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(options.folder, options.episode, options.out)
+    print(options.out)
+    return BAR_MET
