@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import ConfigError
 
 APT_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6"
+_HIDDEN_GROUP = 3
 _BACKENDS = ("mujoco.egl", "mujoco.egl.egl_ext", "mujoco.osmesa")
 
 
@@ -52,7 +53,7 @@ class Renderer:
         ):
             self._scene.flags[flag] = 0
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[3] = 0
+        self._option.geomgroup[_HIDDEN_GROUP] = 0
         self._option.sitegroup[:] = 0
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
@@ -72,6 +73,16 @@ class Renderer:
         self._gl.make_current()
         self._camera.fixedcamid = identity
         viewport = mujoco.MjrRect(0, 0, width, height)
+        self._update_scene(data, identity, width / height)
+        mujoco.mjr_render(viewport, self._scene, self._context)
+        image = np.empty((height, width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(image, None, viewport, self._context)
+        return np.ascontiguousarray(image[::-1])
+
+    def _update_scene(self, data: mujoco.MjData, camera: int, aspect: float) -> None:
+        """Fill the scene with what the camera can see: the rest costs its vertices for nothing."""
+        groups = self._model.geom_group.copy()
+        self._model.geom_group[_is_outside(self._model, data, camera, aspect)] = _HIDDEN_GROUP
         mujoco.mjv_updateScene(
             self._model,
             data,
@@ -81,10 +92,7 @@ class Renderer:
             mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
-        mujoco.mjr_render(viewport, self._scene, self._context)
-        image = np.empty((height, width, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(image, None, viewport, self._context)
-        return np.ascontiguousarray(image[::-1])
+        self._model.geom_group[:] = groups
 
     def _check(self, camera: str, identity: int, height: int, width: int) -> None:
         if identity < 0:
@@ -125,6 +133,20 @@ class Renderer:
     ) -> None:
         """Free the context."""
         self.close()
+
+
+def _is_outside(
+    model: mujoco.MjModel, data: mujoco.MjData, camera: int, aspect: float
+) -> NDArray[np.bool_]:
+    """Return whether each geom's bounding sphere lies outside a camera's view, (ngeom,)."""
+    seen = (data.geom_xpos - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+    ahead, radius = -seen[:, 2], model.geom_rbound  # cameras look along their own -z
+    up = np.radians(model.cam_fovy[camera]) / 2.0
+    outside = ahead < -radius
+    for axis, angle in ((0, np.arctan(np.tan(up) * aspect)), (1, up)):
+        outside |= np.abs(seen[:, axis]) * np.cos(angle) - ahead * np.sin(angle) > radius
+    hidden: NDArray[np.bool_] = outside & (radius > 0.0)  # planes have no bound
+    return hidden
 
 
 def _close_at_exit(reference: weakref.ref[Renderer]) -> None:

@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.sim import renderer
+from onestep_vla_ros.sim.yam_station import YamStation
 
 pytestmark = pytest.mark.sim
 SCRIPT = """
@@ -57,3 +62,23 @@ def test_no_back_end_at_all_is_refused_with_the_packages_to_install(tmp_path):
     said = " ".join(_render(PYTHONPATH=str(tmp_path)))
     assert said.startswith("refused: no off-screen OpenGL")
     assert "apt install libegl1" in said
+
+
+def test_leaving_out_what_a_camera_cannot_see_changes_no_pixel(monkeypatch):
+    world = YamStation("place")
+    rng = np.random.default_rng(0)
+    plain = renderer._is_outside
+    hidden = 0
+    for seed in range(12):
+        world.reset(seed)
+        world.stage.set_arms(world.joint_state()[0] + rng.uniform(-0.9, 0.9, 14))
+        for camera in (*world.cameras, CameraSpec("top", 60, 180)):
+            aspect = camera.width / camera.height
+            identity = world.model.camera(camera.name).id
+            hidden += plain(world.model, world.data, identity, aspect).sum()
+            culled = world.render(camera)
+            monkeypatch.setattr(renderer, "_is_outside", lambda *_: np.zeros(0, np.int64))
+            assert np.array_equal(world.render(camera), culled)
+            monkeypatch.setattr(renderer, "_is_outside", plain)
+    assert hidden > 300  # it is worth the while
+    world.close()
