@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.files import share_dir, shipped_checkpoint
 
 
 def add_eval(sub: argparse.ArgumentParser) -> None:
@@ -60,9 +60,8 @@ def run_eval(options: argparse.Namespace) -> int:
     from onestep_vla_ros.study.eval_command import run_eval as run
     from onestep_vla_ros.train.cells import Axes
 
-    shipped = str(share_dir() / "resource" / "nano_place")
     axes = Axes(
-        policies=tuple(options.policy or [shipped]),
+        policies=tuple(options.policy or [str(shipped_checkpoint())]),
         tasks=tuple(options.task),
         steps=tuple(options.steps),
         noises=tuple(options.noise),
@@ -82,6 +81,59 @@ def run_eval(options: argparse.Namespace) -> int:
             out=options.out,
             videos=options.videos,
             bar=options.bar,
+            json=options.json,
+        )
+    )
+
+
+def add_study(sub: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `study`."""
+    sub.epilog = (
+        "schedules and horizon train every variant from several seeds; delay, ablation and axes "
+        "take --policy. Killed at any moment, the same call goes on: trainings that are done are "
+        "skipped, cut ones resumed, finished episodes kept."
+    )
+    sub.add_argument("name", help="schedules, horizon, delay, ablation or axes")
+    sub.add_argument("--tasks", nargs="+", default=["place"], help="trained on together, or all")
+    sub.add_argument("--data", type=Path, default=Path("data"), help="a dataset a task is in here")
+    sub.add_argument("--out", type=Path, default=Path("out/study"), help="studies share it")
+    sub.add_argument("--config", type=Path, help="YAML (default: config/train_study.yaml)")
+    sub.add_argument("--steps-budget", type=int, default=6000, help="steps of each training")
+    sub.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
+    sub.add_argument("--episodes", type=int, default=200, help="of each cell and training")
+    sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
+    sub.add_argument("--jobs", type=int, default=2, help="processes")
+    sub.add_argument("--noise", default="sampled", help="decoder noise, as the paper's by default")
+    sub.add_argument(
+        "--policy", help="checkpoint of a study that trains nothing (the shipped one)"
+    )
+    sub.add_argument("--status", action="store_true", help="only say how far it is, and report")
+    sub.add_argument("--readme", type=Path, help="also write the table into this file's marks")
+    sub.add_argument("--json", type=Path, help="write the result here")
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Compare trainings in closed loop: variants x seeds x cells, resumable, with verdicts."""
+    from onestep_vla_ros.sim.tasks import TASKS
+    from onestep_vla_ros.study.study_command import StudyRequest
+    from onestep_vla_ros.study.study_command import run_study as run
+
+    return run(
+        StudyRequest(
+            name=options.name,
+            tasks=TASKS if "all" in options.tasks else tuple(options.tasks),
+            data=options.data,
+            out=options.out,
+            config=options.config or share_dir() / "config" / "train_study.yaml",
+            steps_budget=options.steps_budget,
+            seeds=options.seeds,
+            episodes=options.episodes,
+            seed=options.seed,
+            jobs=options.jobs,
+            noise=options.noise,
+            policy=options.policy or str(shipped_checkpoint()),
+            is_status=options.status,
+            readme=options.readme,
             json=options.json,
         )
     )

@@ -138,7 +138,12 @@ class Axes:
 def label(cell: Cell, among: Sequence[Cell]) -> str:
     """Return words for what sets `cell` apart from the others, "all" when nothing does."""
     varied = [name for name in _WORDS if len({getattr(c, name) for c in among}) > 1]
-    return ", ".join(_WORDS[name](getattr(cell, name)) for name in varied) or "all"
+    return ", ".join(words(name, getattr(cell, name)) for name in varied) or "all"
+
+
+def words(dimension: str, value: Any) -> str:  # noqa: ANN401 - of any attribute of a cell
+    """Return how a value of a dimension of `Cell` reads in a table."""
+    return _WORDS[dimension](value)
 
 
 def short_policy(policy: str) -> str:

@@ -26,17 +26,24 @@ class Record:
         cell: Where it belongs, with steps and noise resolved.
         weights: Fingerprint of what ran it: a folder may be trained anew under its old name.
         episode: What happened.
+        wall_s: What it took its process [s].
     """
 
     cell: Cell
     weights: str
     episode: Episode
+    wall_s: float = 0.0
 
     def to_line(self) -> bytes:
         """Return its line, with the line's end."""
         episode = asdict(self.episode)
         episode["inference_s"] = [round(s, 6) for s in self.episode.inference_s]
-        data = {"cell": self.cell.to_json(), "weights": self.weights, "episode": episode}
+        data = {
+            "cell": self.cell.to_json(),
+            "weights": self.weights,
+            "episode": episode,
+            "wall_s": round(self.wall_s, 3),
+        }
         return json.dumps(data, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
     @staticmethod
@@ -46,7 +53,12 @@ class Record:
         episode = data["episode"]
         if set(episode) != {f.name for f in fields(Episode)}:
             raise ValueError(f"episode has other keys: {sorted(episode)}")
-        return Record(Cell.from_json(data["cell"]), str(data["weights"]), Episode(**episode))
+        return Record(
+            cell=Cell.from_json(data["cell"]),
+            weights=str(data["weights"]),
+            episode=Episode(**episode),
+            wall_s=float(data["wall_s"]),
+        )
 
 
 class EpisodeLog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -92,10 +93,10 @@ def run_grid(grid: Grid, out: Path | None = None, *, progress: bool = True) -> R
             disable=not progress,
         )
         stack.enter_context(bar)
-        for (cell, seed), episode in share(todo, grid.jobs, _open):
+        for (cell, seed), (episode, wall_s) in share(todo, grid.jobs, _open):
             found[cell, seed] = episode
             if log is not None:
-                log.append(Record(cell, weights[cell.policy], episode))
+                log.append(Record(cell, weights[cell.policy], episode, wall_s))
             bar.update()
     return {cell: [found[cell, seed] for seed in grid.seeds] for cell in grid.cells}
 
@@ -117,9 +118,10 @@ def _in_order(grid: Grid) -> list[tuple[Cell, int]]:
     return [(cell, seed) for cell in cells for seed in grid.seeds]
 
 
-def _open() -> Callable[[tuple[Cell, int]], Episode]:
+def _open() -> Callable[[tuple[Cell, int]], tuple[Episode, float]]:
     return partial(_run, Runner())
 
 
-def _run(runner: Runner, job: tuple[Cell, int]) -> Episode:
-    return runner.run(*job)
+def _run(runner: Runner, job: tuple[Cell, int]) -> tuple[Episode, float]:
+    started = time.perf_counter()
+    return runner.run(*job), time.perf_counter() - started

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainings of a study: one folder a run, finished ones skipped, cut ones continued."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tqdm
+
+from onestep_vla_ros.core.errors import ConfigError, OneStepError
+from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.study.studies import Variant
+from onestep_vla_ros.train.crew import share
+from onestep_vla_ros.train.train_config import BUDGET_KEYS, TrainConfig
+from onestep_vla_ros.train.trainer import CHECKPOINT, train
+
+FOLDER = "runs"
+_FREE = set(BUDGET_KEYS) - {"max_steps"}
+"""What may differ between the training that was asked for and the one that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training.
+
+    Attributes:
+        variant: What is trained.
+        seed: From which seed.
+        folder: Where state, log and checkpoint are.
+        config: Everything the training is told.
+    """
+
+    variant: Variant
+    seed: int
+    folder: Path
+    config: TrainConfig
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where its checkpoint is, or will be."""
+        return self.folder / CHECKPOINT
+
+
+def make_runs(
+    variants: Sequence[Variant], seeds: int, base: Mapping[str, object], budget: int, out: Path
+) -> tuple[Run, ...]:
+    """Return all runs, one seed of every variant before the next seed.
+
+    Args:
+        variants: What to train.
+        seeds: From how many seeds each; 0, 1, ...
+        base: Training configuration as its file gives it.
+        budget: Steps of each run.
+        out: Folder of the studies.
+
+    Raises:
+        ConfigError: A configuration cannot be used; lists every fault.
+    """
+    runs = []
+    for seed in range(seeds):
+        for variant in variants:
+            # one process and one thread: bit-identical after a kill, and two runs side by side
+            # beat one run on two cores
+            fixed = {"seed": seed, "max_steps": budget, "max_minutes": 0.0}
+            fixed |= {"processes": 1, "threads": 1}
+            values = overridden(base, {**variant.overrides, **fixed})
+            config = from_mapping(TrainConfig, values, f"study, {variant.name}")
+            runs.append(Run(variant, seed, out / FOLDER / f"{variant.folder}-s{seed}", config))
+    return tuple(runs)
+
+
+def overridden(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Return `base` with values replaced; "head.horizon" reaches into the mapping "head"."""
+    values: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
+    for key, value in changes.items():
+        section, dot, name = key.partition(".")
+        if dot:
+            values.setdefault(section, {})[name] = value
+        else:
+            values[key] = value
+    return values
+
+
+def is_finished(run: Run) -> bool:
+    """Is the run's checkpoint there, made by this configuration?
+
+    Raises:
+        ConfigError: One of another configuration is.
+    """
+    path = run.checkpoint / "config.json"
+    if not path.is_file():
+        return False
+    old = json.loads(path.read_text(encoding="utf-8"))["training"]["config"]
+    new = json.loads(json.dumps(asdict(run.config)))
+    different = [
+        f"{key}: {old.get(key)!r}, now {new[key]!r}"
+        for key in new
+        if key not in _FREE and old.get(key) != new[key]
+    ]
+    if different:
+        raise ConfigError(
+            f"{run.folder} was trained otherwise",
+            got="; ".join(different),
+            do="name another --out",
+        )
+    return True
+
+
+def train_all(runs: Sequence[Run], data: Sequence[Path], jobs: int) -> None:
+    """Train what is not finished, `jobs` runs side by side.
+
+    Raises:
+        ConfigError: A run's folder holds a training configured otherwise.
+        OneStepError: A training failed or was interrupted; run again to go on.
+    """
+    todo = [run for run in runs if not is_finished(run)]
+    side_by_side = jobs > 1 and len(todo) > 1
+    if side_by_side:
+        os.environ["TQDM_DISABLE"] = "1"  # read where tqdm is imported: in the new processes
+    try:
+        bar = tqdm.tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", desc="train")
+        with bar:
+            for run, finished in share(todo, jobs, partial(_open, tuple(data))):
+                if not finished:
+                    raise OneStepError(f"training {run.folder} was interrupted", do="run again")
+                bar.update()
+    finally:
+        if side_by_side:
+            del os.environ["TQDM_DISABLE"]
+
+
+def _open(data: tuple[Path, ...]) -> Callable[[Run], bool]:
+    return partial(_train, data)
+
+
+def _train(data: tuple[Path, ...], run: Run) -> bool:
+    return train(run.config, data, run.folder).is_finished
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        share: 0 to 1.
+        minutes: Training time so far.
+    """
+
+    share: float
+    minutes: float
+
+
+def progress(run: Run) -> Progress:
+    """Return how far a run is, from its log; nothing done is no error."""
+    try:
+        with (run.folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            last = list(csv.DictReader(file))[-1]
+        steps, minutes = float(last["step"]), float(last["elapsed_s"]) / 60.0
+    except (OSError, IndexError, KeyError, ValueError):
+        return Progress(0.0, 0.0)
+    return Progress(min(steps / run.config.max_steps, 1.0), minutes)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`onestep-vla study`: train, evaluate, tabulate, judge; every part goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.files import read_yaml
+from onestep_vla_ros.report import write_json, write_marked
+from onestep_vla_ros.sim.tasks import task_named
+from onestep_vla_ros.study.runs import Run, make_runs, train_all
+from onestep_vla_ros.study.status import status_line
+from onestep_vla_ros.study.studies import Study, study_named
+from onestep_vla_ros.study.study_report import (
+    Entry,
+    draw_study,
+    report,
+    study_markdown,
+    tabulate,
+    to_json,
+)
+from onestep_vla_ros.train.episode_log import NAME, read_records
+from onestep_vla_ros.train.grid import Grid, resolved, run_grid
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRequest:
+    """Which study, on what, and where it is written.
+
+    Attributes:
+        name: Key of `STUDIES`.
+        tasks: Tasks that are trained on together and evaluated one by one.
+        data: Folder with a dataset a task.
+        out: Folder for trainings, episodes and reports; studies share it.
+        config: Training configuration that the variants change.
+        steps_budget: Steps of each training.
+        seeds: Trainings of each variant.
+        episodes: Of each cell and training.
+        seed: Episode i of every cell runs seed + i.
+        jobs: Processes, for trainings side by side and for episodes.
+        noise: Decoder noise of every cell.
+        policy: The checkpoint of a study that trains nothing.
+        is_status: Only say what is done and left, and report on what is there.
+        readme: Markdown file whose marked tables are written anew, or None.
+        json: File for the result, or None.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    data: Path
+    out: Path
+    config: Path
+    steps_budget: int
+    seeds: int
+    episodes: int
+    seed: int
+    jobs: int
+    noise: str
+    policy: str
+    is_status: bool = False
+    readme: Path | None = None
+    json: Path | None = None
+
+
+def run_study(request: StudyRequest) -> int:
+    """Run what is not done yet and write the report; return 0.
+
+    Raises:
+        ConfigError: The request cannot be run, or contradicts what is in its folder.
+        OneStepError: A process failed; what is done stays done.
+    """
+    study = study_named(request.name)
+    for task in request.tasks:
+        task_named(task)
+    for name in ("steps_budget", "seeds", "episodes", "jobs"):
+        if getattr(request, name) < 1:
+            raise ConfigError(f"{name} is too small", got=getattr(request, name), allowed=">= 1")
+    runs = _runs(study, request)
+    entries = _entries(study, runs, request)
+    print(status_line(runs, _grid(entries, request), request.out))
+    if not request.is_status:
+        train_all(runs, [request.data / task for task in request.tasks], request.jobs)
+        run_grid(resolved(_grid(entries, request)), request.out)
+    _write(study, entries, request)
+    return 0
+
+
+def _runs(study: Study, request: StudyRequest) -> tuple[Run, ...]:
+    if not study.variants:
+        return ()
+    base = read_yaml(request.config)
+    return make_runs(study.variants, request.seeds, base, request.steps_budget, request.out)
+
+
+def _entries(study: Study, runs: Sequence[Run], request: StudyRequest) -> list[Entry]:
+    """Return every cell of every training, or of the given checkpoint."""
+    if not runs:
+        cells = study.cells(request.policy, request.tasks, request.noise)
+        return [Entry(None, 0, cell) for cell in cells]
+    entries = []
+    for run in runs:
+        policy, is_one_step = str(run.checkpoint), run.variant.is_one_step
+        cells = study.cells(policy, request.tasks, request.noise, is_one_step=is_one_step)
+        entries += [Entry(run.variant, run.seed, cell) for cell in cells]
+    return entries
+
+
+def _grid(entries: Sequence[Entry], request: StudyRequest) -> Grid:
+    cells = tuple(dict.fromkeys(entry.cell for entry in entries))
+    return Grid(cells, request.episodes, request.seed, request.jobs)
+
+
+def _write(study: Study, entries: Sequence[Entry], request: StudyRequest) -> None:
+    """Write report, picture and JSON from the episodes there are."""
+    seeds = range(request.seed, request.seed + request.episodes)
+    records = read_records(request.out / NAME)
+    results = {
+        cell: [records[cell, s].episode for s in seeds if (cell, s) in records]
+        for cell in dict.fromkeys(entry.cell for entry in entries)
+    }
+    tables = tabulate(study, entries, results)
+    folder = request.out / study.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(report(study, tables), encoding="utf-8")
+    figures = {**to_json(study, tables), "episodes": request.episodes, "noise": request.noise}
+    for path in [folder / "report.json", *([request.json] if request.json else [])]:
+        write_json(path, "study", request.seed, figures)
+    if tables:
+        draw_study(study, tables, folder / f"{study.name}.png")
+    if request.readme is not None:
+        write_marked(request.readme, "study", {study.name: study_markdown(study, tables)})
+    print(study_markdown(study, tables))
+    print(f"{folder}/report.md, report.json, {study.name}.png")

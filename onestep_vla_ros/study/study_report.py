@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study as Markdown, JSON and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onestep_vla_ros.sim.rollout import Episode
+from onestep_vla_ros.study.claims import K1, K10, Table, Verdict, verdicts
+from onestep_vla_ros.study.markdown import percent, signed_span, span, table
+from onestep_vla_ros.study.pictures import Point, draw
+from onestep_vla_ros.study.pool import Pool, compare
+from onestep_vla_ros.study.studies import PERTURBATION, Study, Variant
+from onestep_vla_ros.train.cells import Cell
+from onestep_vla_ros.train.grid import Results
+
+_NONE = "–"
+_BAR_ROWS = ("ablation", PERTURBATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cell of one training.
+
+    Attributes:
+        variant: What was trained; None for a given checkpoint.
+        seed: Seed of the training.
+    """
+
+    variant: Variant | None
+    seed: int
+    cell: Cell
+
+
+def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[str, Table]:
+    """Return each task's pools by row and column, in the order of the study."""
+    grouped: dict[str, dict[tuple[str, str], dict[int, list[Episode]]]] = {}
+    for entry in entries:
+        episodes = results.get(entry.cell)
+        if episodes:
+            place = study.place(entry.variant, entry.cell)
+            group = grouped.setdefault(entry.cell.task, {}).setdefault(place, {})
+            group.setdefault(entry.seed, []).extend(episodes)
+    return {
+        task: {place: Pool.of(group) for place, group in places.items()}
+        for task, places in grouped.items()
+    }
+
+
+def study_markdown(study: Study, tables: Mapping[str, Table]) -> str:
+    """Return the tables and the verdicts; what the README includes."""
+    parts = [study.about, ""]
+    for title, pools in _titled(study, tables).items():
+        parts += [f"*{title}*", ""] if title else []
+        parts += [pool_table(pools, "" if study.columns == "task" else title), ""]
+    parts += [_note(tables), ""]
+    parts += [v.line() for v in verdicts(study.name, tables)]
+    return "\n".join(parts).rstrip()
+
+
+def pool_table(pools: Table, title: str = "") -> str:
+    """Return success by row and column, with the paired difference of K where both are there."""
+    rows = list(dict.fromkeys(row for row, _ in pools))
+    columns = list(dict.fromkeys(column for _, column in pools))
+    has_gap = {K1, K10} <= set(columns)
+    head = [title, *columns, *([f"{K1} less {K10}", "p"] if has_gap else [])]
+    lines = []
+    for row in rows:
+        found = [pools.get((row, column)) for column in columns]
+        shown = [f"{percent(p.rate)} ({span(p.interval)})" if p else _NONE for p in found]
+        lines.append([row, *shown, *(_gap(pools, row) if has_gap else [])])
+    return table(head, lines, left=0)
+
+
+def seed_table(pools: Table) -> str:
+    """Return the success rate of every training seed."""
+    seeds = sorted({seed for pool in pools.values() for seed in pool.by_seed})
+    rows = [
+        [row, column, *(percent(p.by_seed[s]) if s in p.by_seed else _NONE for s in seeds)]
+        for (row, column), p in pools.items()
+    ]
+    return table(["", "", *(f"seed {s}" for s in seeds)], rows, left=0)
+
+
+def report(study: Study, tables: Mapping[str, Table]) -> str:
+    """Return report.md: the tables, the verdicts and every training seed."""
+    parts = [f"# Study: {study.name}", "", study_markdown(study, tables), ""]
+    for title, pools in tables.items():
+        parts += [f"## {title}, by training seed", "", seed_table(pools), ""]
+    return "\n".join(parts)
+
+
+def to_json(study: Study, tables: Mapping[str, Table]) -> dict[str, object]:
+    """Return the study's figures."""
+    judged: list[Verdict] = verdicts(study.name, tables)
+    return {
+        "study": study.name,
+        "rows": [
+            {"task": task, "row": row, "column": column, **pool.to_json()}
+            for task, pools in tables.items()
+            for (row, column), pool in pools.items()
+        ],
+        "verdicts": [
+            {
+                "claim": v.claim,
+                "task": v.task,
+                "words": v.words,
+                "verdict": v.verdict,
+                "because": v.because,
+            }
+            for v in judged
+        ],
+    }
+
+
+def draw_study(study: Study, tables: Mapping[str, Table], path: Path) -> None:
+    """Draw one panel a task: curves over K or a number, bars over words."""
+    over_columns = study.columns == "steps" and not study.rows.endswith("_s")
+    panels: dict[str, dict[str, list[Point]]] = {}
+    for task, pools in tables.items():
+        curves = panels.setdefault(task, {})
+        for (row, column), pool in pools.items():
+            name, x = (row, column) if over_columns else (column, row)
+            name = "all" if study.columns == "task" else name
+            curves.setdefault(name, []).append(Point(_number(x), pool.rate, pool.interval))
+    is_bar = study.rows in _BAR_ROWS
+    words = "decoder steps K" if over_columns else study.rows.removesuffix("_s").replace("_", " ")
+    draw(panels, words, path, is_even=is_bar or over_columns, is_bar=is_bar)
+
+
+def _titled(study: Study, tables: Mapping[str, Table]) -> Mapping[str, Table]:
+    """Return the tables to show by their titles: one a task, or one whose columns are tasks."""
+    if study.columns != "task":
+        return tables
+    joined: dict[tuple[str, str], Pool] = {}
+    for pools in tables.values():
+        joined |= pools
+    return {"": joined}
+
+
+def _gap(pools: Table, row: str) -> tuple[str, str]:
+    one, ten = pools.get((row, K1)), pools.get((row, K10))
+    found = compare(ten, one) if one and ten else None
+    if found is None:
+        return _NONE, _NONE
+    p = "< 0.001" if found.paired.p < 0.001 else f"{found.paired.p:.3f}"
+    return f"{100 * found.paired.difference:+.1f} ({signed_span(found.paired.interval)})", p
+
+
+def _note(tables: Mapping[str, Table]) -> str:
+    pools = [pool for table in tables.values() for pool in table.values()]
+    if not pools:
+        return "Nothing has been measured yet."
+    trials = sorted({pool.trials for pool in pools})
+    seeds = max(len(pool.by_seed) for pool in pools)
+    each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
+    return (
+        f"{each} episodes a cell, over {seeds} training seed{'s' if seeds > 1 else ''}. Rates are "
+        "means of the training seeds, intervals Wilson 95 % of all episodes pooled (they know "
+        "nothing of the scatter of trainings), differences paired by training and episode seed."
+    )
+
+
+def _number(words: str) -> object:
+    """Return the number in "K=10" or "latency 0.2 s", or the words themselves."""
+    number = words.removeprefix("K=").removeprefix("latency ").removesuffix(" s")
+    try:
+        return int(number) if number.isdigit() else float(number)
+    except ValueError:
+        return words
