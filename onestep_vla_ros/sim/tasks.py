@@ -6,8 +6,8 @@ from __future__ import annotations
 import mujoco
 
 from onestep_vla_ros.core.errors import ConfigError
-from onestep_vla_ros.sim.lift import LiftTask
 from onestep_vla_ros.sim.handover import HandoverTask
+from onestep_vla_ros.sim.lift import LiftTask
 from onestep_vla_ros.sim.objects import add_distractors
 from onestep_vla_ros.sim.place import PlaceTask
 from onestep_vla_ros.sim.rings import RingsTask
