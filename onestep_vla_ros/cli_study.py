@@ -16,31 +16,7 @@ def add_eval(sub: argparse.ArgumentParser) -> None:
         "same seeds, and the first value of each makes the cell the others are compared with. "
         "A run into the same --out goes on where it stopped and adds its cells to the report."
     )
-    cells = sub.add_argument_group("dimensions of the grid")
-    cells.add_argument(
-        "--policy",
-        nargs="+",
-        help="checkpoint folders, or expert (default: the shipped checkpoint)",
-    )
-    cells.add_argument("--task", nargs="+", default=["place"], help="tasks, or all")
-    cells.add_argument(
-        "--steps", nargs="+", type=int, default=[None], help="K (default: the checkpoint's)"
-    )
-    cells.add_argument(
-        "--noise", nargs="+", default=[None], help="zero, seeded, sampled, mean_k (checkpoint's)"
-    )
-    cells.add_argument(
-        "--replan", nargs="+", type=float, default=[0.24], help="time between chunks [s]"
-    )
-    cells.add_argument(
-        "--latency", nargs="+", type=float, default=[0.06], help="observation to chunk [s]"
-    )
-    cells.add_argument(
-        "--axis", nargs="+", default=["none"], help="none, or what scenes are perturbed along"
-    )
-    cells.add_argument(
-        "--ablate", nargs="+", default=["none"], help="none, image, state, prompt: go without"
-    )
+    _add_dimensions(sub.add_argument_group("dimensions of the grid"))
     sub.add_argument("--world", default="yam")
     sub.add_argument("--timeout", type=float, help="episode limit [s] (default: the task's own)")
     sub.add_argument("--episodes", type=int, default=100, help="of each cell")
@@ -136,4 +112,31 @@ def run_study(options: argparse.Namespace) -> int:
             readme=options.readme,
             json=options.json,
         )
+    )
+
+
+def _add_dimensions(cells: argparse._ArgumentGroup) -> None:
+    cells.add_argument(
+        "--policy",
+        nargs="+",
+        help="checkpoint folders, or expert (default: the shipped checkpoint)",
+    )
+    cells.add_argument("--task", nargs="+", default=["place"], help="tasks, or all")
+    cells.add_argument(
+        "--steps", nargs="+", type=int, default=[None], help="K (default: the checkpoint's)"
+    )
+    cells.add_argument(
+        "--noise", nargs="+", default=[None], help="zero, seeded, sampled, mean_k (checkpoint's)"
+    )
+    cells.add_argument(
+        "--replan", nargs="+", type=float, default=[0.24], help="time between chunks [s]"
+    )
+    cells.add_argument(
+        "--latency", nargs="+", type=float, default=[0.06], help="observation to chunk [s]"
+    )
+    cells.add_argument(
+        "--axis", nargs="+", default=["none"], help="none, or what scenes are perturbed along"
+    )
+    cells.add_argument(
+        "--ablate", nargs="+", default=["none"], help="none, image, state, prompt: go without"
     )

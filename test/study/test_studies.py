@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each study consists of, and where each of its cells stands in the table."""
+
+import pytest
+
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.sim.perturbation import AXES
+from onestep_vla_ros.study.studies import (
+    ALPHA_4,
+    LATE,
+    REGRESSION,
+    STUDIES,
+    Study,
+    study_named,
+)
+
+
+def cells(name, tasks=("place",), **kind):
+    return study_named(name).cells("runs/a/checkpoint", tasks, "sampled", **kind)
+
+
+def test_schedules_are_five_trainings_at_four_numbers_of_steps():
+    study = study_named("schedules")
+    names = ["uniform", "Beta(1.5, 1)", "α = 4", "α = 8", "L2 regression"]
+    assert [v.name for v in study.variants] == names
+    assert [c.steps for c in cells("schedules")] == [1, 2, 5, 10]
+    assert [c.steps for c in cells("schedules", is_one_step=True)] == [1]
+    assert REGRESSION.is_one_step
+    assert study.place(ALPHA_4, cells("schedules")[3]) == ("α = 4", "K=10")
+
+
+def test_the_axes_are_eight_with_latency_and_their_columns_are_tasks():
+    study, found = study_named("axes"), cells("axes")
+    rows = [study.place(None, cell)[0] for cell in found]
+    assert rows == ["as trained", *(f"axis {axis}" for axis in AXES), LATE]
+    assert len(rows) == 9
+    assert {study.place(None, cell)[1] for cell in found} == {"place"}
+
+
+def test_a_training_belongs_to_one_configuration_in_every_study():
+    by_folder = {}
+    for study in STUDIES.values():
+        for variant in study.variants:
+            assert by_folder.setdefault(variant.folder, variant.overrides) == variant.overrides
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_every_cell_has_a_place_of_its_own(study: Study):
+    for variant in study.variants or (None,):
+        places = [study.place(variant, cell) for cell in cells(study.name)]
+        assert len(set(places)) == len(places)
+
+
+def test_an_unknown_study_is_refused_with_the_list():
+    with pytest.raises(ConfigError, match=r"moon.*schedules"):
+        study_named("moon")
