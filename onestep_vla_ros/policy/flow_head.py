@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from onestep_vla_ros.core.parameter import param
 from onestep_vla_ros.policy.encoder import Context
+from onestep_vla_ros.policy.objective import OBJECTIVES
 
 TIME_FEATURES = 64
 """Sine and cosine features of the noise level."""
@@ -33,6 +34,7 @@ class HeadConfig:
     layers: int = param("Transformer layers", low=1, high=64)
     heads: int = param("Attention heads", low=1, high=64)
     mlp: int = param("Hidden width of the MLP", low=8, high=16384)
+    objective: str = param("What the head was trained for", choices=OBJECTIVES)
 
     @staticmethod
     def contradictions(values: Mapping[str, Any]) -> list[str]:
@@ -127,7 +129,9 @@ class Block(nn.Module):
 class FlowHead(nn.Module):
     """Velocity v(x_τ, τ, c) of an action chunk.
 
-    The output is `net + x_τ`, so at τ = 1 the network itself has to produce −a.
+    The output is `net + x_τ`, so at τ = 1 the network itself has to produce −a. With the
+    objective "regression" the network sees neither x nor τ and says −â once and for all: the
+    output is the straight flow (x − â)/τ, which every K and every noise follow to â.
 
     Args:
         config: Sizes.
@@ -177,13 +181,21 @@ class FlowHead(nn.Module):
         Returns:
             (B, N, H, D) float32.
         """
+        if self.config.objective == "regression":
+            net = self._net(torch.zeros_like(x), torch.ones_like(tau), memory)
+            return (x + net) / tau[..., None, None]
+        return self._net(x, tau, memory) + x
+
+    def _net(self, x: torch.Tensor, tau: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """Return what the layers say, (B, N, H, D) float32."""
         batch, draws, horizon, _ = x.shape
         time = self.time_out(functional.silu(self.time_in(time_features(tau))))  # (B, N, W)
         h = self.action_in(x) + self.position + time.unsqueeze(2)
         h = h.view(batch, draws * horizon, -1)
         for block, k, v in zip(self.blocks, memory.keys, memory.values, strict=True):
             h = block.action(h, draws, k, v, memory.bias)
-        return self.out(self.norm(h)).view(x.shape).float() + x
+        out: torch.Tensor = self.out(self.norm(h)).view(x.shape).float()
+        return out
 
 
 def time_features(tau: torch.Tensor) -> torch.Tensor:

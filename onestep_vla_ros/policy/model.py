@@ -76,7 +76,8 @@ class ModelConfig:
             faults.append(f"encoder.kind: got: {kind!r}; allowed: {list(ENCODERS)}")
         else:
             encoder = _read(ENCODERS[kind][0], rest, "encoder", faults)
-        head = _read(HeadConfig, sections["head"], "head", faults)
+        # Checkpoints from before there was a choice name no objective.
+        head = _read(HeadConfig, {"objective": "flow", **sections["head"]}, "head", faults)
         cameras = _cameras(sections["cameras"], faults)
         if isinstance(encoder, VlmConfig):
             edge = encoder.image_size

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from onestep_vla_ros.core.parameter import param
 from onestep_vla_ros.policy.encoder import Context, Text
+from onestep_vla_ros.policy.film_norm import film_norm, rows
 
 POOL = 2
 """Pooled tokens form a POOL × POOL grid a camera."""
@@ -71,10 +71,10 @@ class Residual(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
-        """Return features (B, C, h, w); FiLM is (1 + γ)·x + β with γ, β from `sentence`."""
-        gamma, beta = self.film(sentence)[:, :, None, None].chunk(2, dim=1)
-        h = functional.relu(self.norm1(self.conv1(x)) * (1.0 + gamma) + beta)
-        return functional.relu(x + self.norm2(self.conv2(h)))
+        """Return features (B, C, h, w); γ and β of the FiLM come from `sentence`."""
+        gamma, beta = self.film(sentence).chunk(2, dim=1)
+        h = film_norm(self.conv1(x), self.norm1, (gamma, beta))
+        return film_norm(self.conv2(h), self.norm2, shortcut=x)
 
 
 class Trunk(nn.Module):
@@ -106,24 +106,24 @@ class Trunk(nn.Module):
             image: (B, 3, h, w) floats of about unit scale.
             sentence: (B, W).
         """
-        x = functional.relu(self.norm1(self.stem1(image)))
-        x = functional.relu(self.norm2(self.stem2(x)))
+        x = film_norm(self.stem1(image), self.norm1)
+        x = film_norm(self.stem2(x), self.norm2)
         x = self.block2(self.block1(x, sentence), sentence)
         points = self.keypoint_mlp(spatial_softmax(self._heatmap(x, sentence)))
-        pooled = functional.adaptive_avg_pool2d(x, POOL).flatten(2).transpose(1, 2)
-        return torch.cat(
-            [points.view(len(image), -1, self.pooled.out_features), self.pooled(pooled)], dim=1
-        )
+        parts = [points.view(len(x), -1, self.pooled.out_features), self.pooled(grid_pool(x))]
+        return torch.cat(parts, dim=1)
 
     def _heatmap(self, x: torch.Tensor, sentence: torch.Tensor) -> torch.Tensor:
         """Return keypoint logits (B, K, h, w) of features (B, C, h, w).
 
         Every keypoint looks for a fixed pattern plus one that the sentence asks for, so that
-        "red" can move a keypoint by itself instead of through the features alone.
+        "red" can move a keypoint by itself instead of through the features alone. The bias of
+        `heatmap` would lift a whole map, which the softmax over it does not see.
         """
-        asked = self.asked(sentence).view(len(x), -1, x.shape[1])  # (B, K, C)
-        found = (asked @ x.flatten(2)).unflatten(2, x.shape[2:]) / math.sqrt(x.shape[1])
-        return self.sharpness * (self.heatmap(x) + found).float()
+        channels = x.shape[1]
+        asked = self.asked(sentence).view(len(x), -1, channels) / math.sqrt(channels)  # (B, K, C)
+        pattern = self.sharpness.squeeze(-1) * (self.heatmap.weight.flatten(1) + asked)
+        return (pattern @ rows(x).transpose(1, 2)).unflatten(2, x.shape[2:])
 
 
 def spatial_softmax(heatmap: torch.Tensor) -> torch.Tensor:
@@ -132,14 +132,29 @@ def spatial_softmax(heatmap: torch.Tensor) -> torch.Tensor:
     Args:
         heatmap: Logits (B, K, h, w).
     """
-    batch, keypoints, height, width = heatmap.shape
-    weights = torch.softmax(heatmap.flatten(2).float(), dim=-1)
-    weights = weights.view(batch, keypoints, height, width)
-    across = torch.linspace(-1.0, 1.0, width, device=heatmap.device)
-    down = torch.linspace(-1.0, 1.0, height, device=heatmap.device)
-    x = (weights.sum(2) * across).sum(-1)
-    y = (weights.sum(3) * down).sum(-1)
-    return torch.cat([x, y], dim=1)
+    height, width = heatmap.shape[2:]
+    weights = torch.softmax(heatmap.flatten(2), dim=-1, dtype=torch.float32)
+    across = torch.linspace(-1.0, 1.0, width, device=heatmap.device).expand(height, width)
+    down = torch.linspace(-1.0, 1.0, height, device=heatmap.device).unsqueeze(1)
+    places = torch.stack([across, down.expand(height, width)], dim=-1).flatten(0, 1)
+    with torch.autocast(heatmap.device.type, enabled=False):  # bfloat16 is too coarse a place
+        found = weights @ places  # (B, K, 2)
+    return found.transpose(1, 2).flatten(1)
+
+
+def grid_pool(x: torch.Tensor) -> torch.Tensor:
+    """Return the means of features (B, C, h, w) over POOL × POOL cells, (B, POOL², C)."""
+    edges = [
+        (torch.arange(POOL).unsqueeze(1) * n // POOL, -(-torch.arange(1, POOL + 1) * n // POOL))
+        for n in x.shape[2:]
+    ]
+    down, across = (
+        (torch.arange(n) >= low) & (torch.arange(n) < high.unsqueeze(1))
+        for n, (low, high) in zip(x.shape[2:], edges, strict=True)
+    )  # (POOL, h) and (POOL, w)
+    cells = (down[:, None, :, None] & across[None, :, None, :]).flatten(0, 1).flatten(1)
+    cells = cells.to(x)  # (POOL², h·w): ones, which bfloat16 holds exactly
+    return torch.matmul(cells, rows(x)) / cells.sum(1, keepdim=True)
 
 
 class NanoEncoder(nn.Module):
@@ -170,12 +185,14 @@ class NanoEncoder(nn.Module):
     ) -> Context:
         """Return tokens of every camera, the words, the sentence and the state."""
         words, sentence = self._words(text)
-        parts = []
-        for i, name in enumerate(self.cameras):
-            # Plain NCHW memory: GroupNorm on channels-last is ten times slower on a CPU.
-            image = images[name].contiguous().to(state.dtype) / 64.0 - 2.0
-            tokens = self.trunks[camera_type(name)](image, sentence)
-            parts.append(tokens + self.place[i])
+        seen: dict[str, torch.Tensor] = {}
+        for kind, trunk in self.trunks.items():
+            names = [name for name in self.cameras if camera_type(name) == kind]
+            stack = torch.cat([images[name] for name in names])  # (n·B, 3, h, w)
+            stack = stack.to(state.dtype, memory_format=torch.channels_last)
+            tokens = trunk((stack / 64.0).sub_(2.0), sentence.repeat(len(names), 1))
+            seen |= zip(names, tokens.chunk(len(names)), strict=True)
+        parts = [seen[name] + self.place[i] for i, name in enumerate(self.cameras)]
         parts += [words, sentence.unsqueeze(1), self.state_mlp(state).unsqueeze(1)]
         tokens = torch.cat([part.float() for part in parts], dim=1)
         if bool(text.mask.all()):

@@ -39,12 +39,16 @@ class Normalizer:
     @staticmethod
     def fit(state: NDArray[np.float32], action: NDArray[np.float32]) -> Normalizer:
         """Return the statistics of states (N, D) and absolute chunks (N, H, D)."""
-        delta = action.astype(np.float64) - _reference(state.astype(np.float64))[:, None, :]
+        base = _reference(state.astype(np.float64))
+        moments = []
+        for h in range(action.shape[1]):  # one waypoint at a time: a whole dataset is large
+            delta = action[:, h].astype(np.float64) - base
+            moments.append((delta.mean(0), np.maximum(delta.std(0), STD_FLOOR)))
         numbers = (
             state.mean(0, dtype=np.float64),
             np.maximum(state.std(0, dtype=np.float64), STD_FLOOR),
-            delta.mean(0),
-            np.maximum(delta.std(0), STD_FLOOR),
+            np.stack([mean for mean, _ in moments]),
+            np.stack([std for _, std in moments]),
         )
         return Normalizer(*(torch.from_numpy(x.astype(np.float32)) for x in numbers))
 

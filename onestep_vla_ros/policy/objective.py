@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training objective: interpolant, target velocity, mean-squared error; nothing else."""
+"""The training objectives: the plain velocity loss, and regression as its null hypothesis."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Callable
 import torch
 
 from onestep_vla_ros.policy.schedule import Schedule
+
+OBJECTIVES: tuple[str, ...] = ("flow", "regression")
+"""flow: the velocity loss over noise levels. regression: the clean chunk in one step."""
 
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """v(x, τ): x (B, N, H, D) and τ (B, N) to a velocity (B, N, H, D)."""
@@ -61,3 +64,23 @@ def velocity_loss(
     tau = schedule.sample((batch, draws), generator).to(action.device)
     predicted = velocity(interpolate(action, noise, tau), tau)
     return (predicted.float() - target_velocity(action, noise)).square().mean()
+
+
+def regression_loss(velocity: Velocity, action: torch.Tensor) -> torch.Tensor:
+    """Return E‖â − a‖² of the chunk â = −v(0, 1) that one step from no noise gives.
+
+    The null hypothesis of one-step decoding: the same head, no noise, no level. A head of
+    this objective (`HeadConfig.objective`) answers every (x, τ) with the straight flow to â,
+    so decoding gives the same chunk for any K and any noise.
+
+    Args:
+        velocity: The head with its condition bound.
+        action: Normalised clean chunks a, (B, H, D).
+
+    Returns:
+        A scalar tensor.
+    """
+    x = torch.zeros_like(action).unsqueeze(1)  # (B, 1, H, D)
+    tau = torch.ones(x.shape[:2], device=x.device)
+    predicted = clean_action(x, velocity(x, tau).float(), tau).squeeze(1)
+    return (predicted - action).square().mean()

@@ -114,7 +114,8 @@ class OneStepPolicy:
         config = self.checkpoint.model.config
         cameras = ", ".join(f"{c.name} {c.height}x{c.width}" for c in contract.cameras)
         lines = [
-            f"encoder {config.kind}, {self.checkpoint.model.parameter_count / 1e6:.2f} M weights",
+            f"encoder {config.kind}, {self.checkpoint.model.parameter_count / 1e6:.2f} M weights, "
+            f"objective {config.head.objective}",
             f"decoding steps={decoding.steps} noise={decoding.noise}",
             f"chunk {contract.horizon} waypoints of {contract.period_s} s, "
             f"{len(contract.joint_names)} joints, state {contract.state}",

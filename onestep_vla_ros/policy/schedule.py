@@ -13,8 +13,8 @@ import torch
 
 from onestep_vla_ros.core.errors import ConfigError
 
-BASES: tuple[str, ...] = ("uniform", "beta")
-"""Base distributions of τ: U(0, 1), or Beta(1.5, 1) · 0.999 + 0.001."""
+BASES: tuple[str, ...] = ("uniform", "beta", "pure_noise")
+"""Base distributions of τ: U(0, 1); Beta(1.5, 1) · 0.999 + 0.001; τ = 1 always."""
 
 BETA_A = 1.5
 BETA_SCALE, BETA_OFFSET = 0.999, 0.001
@@ -30,7 +30,7 @@ class Schedule:
     """Distribution of τ during training.
 
     Attributes:
-        base: "uniform" or "beta".
+        base: One of `BASES`; "pure_noise" trains one step alone, K > 1 is then meaningless.
         alpha: Shift α ≥ 1; 1 leaves the base as it is, the paper uses 3, 4 and 8.
             The median of the shifted uniform base is α / (1 + α).
     """
@@ -50,6 +50,8 @@ class Schedule:
     ) -> torch.Tensor:
         """Return τ of `shape` in (0, 1], float32, drawn with `generator` on its device."""
         device = generator.device if generator is not None else None
+        if self.base == "pure_noise":
+            return torch.ones(shape, device=device)
         u = torch.rand(shape, generator=generator, device=device)
         if self.base == "beta":  # the inverse of the cumulative u = x^a of Beta(a, 1)
             u = u.pow(1.0 / BETA_A) * BETA_SCALE + BETA_OFFSET

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches that depend on (seed, step, rank) alone, so a run can stop and go on exactly."""
+"""Frames of a dataset as the tensors a step learns from."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ class Batches:
         self, dataset: Dataset, normalizer: Normalizer, texts: Text, device: str = "cpu"
     ) -> None:
         self._dataset, self._normalizer, self._texts = dataset, normalizer, texts
-        self._device = device
-        self._epoch: tuple[int, NDArray[np.int64]] | None = None
+        self.device = device
 
     def read(
         self,
@@ -80,34 +79,19 @@ class Batches:
         for name, frames in data.images.items():
             stack = frames[indices]
             if augmentation is not None and rng is not None:
-                images[name] = _augment(stack, augmentation, rng).to(self._device)
+                images[name] = _augment(stack, augmentation, rng).to(self.device)
             else:
-                images[name] = torch.from_numpy(stack).permute(0, 3, 1, 2).to(self._device)
+                images[name] = torch.from_numpy(stack).permute(0, 3, 1, 2).to(self.device)
         q = torch.from_numpy(data.q[indices])
         action = self._normalizer.encode_action(torch.from_numpy(data.action[indices]), q)
         rows = torch.from_numpy(data.text[indices].astype(np.int64))
         mask = self._texts.mask[rows]
         used = int(mask.sum(1).max())  # columns that are padding everywhere cost for nothing
-        text = Text(self._texts.ids[rows, :used].to(self._device), mask[:, :used].to(self._device))
+        text = Text(self._texts.ids[rows, :used].to(self.device), mask[:, :used].to(self.device))
         state = self._normalizer.encode_state(q)
         keyframe = torch.from_numpy(data.keyframe[indices])
         ahead = self._normalizer.relative(keyframe, q) / KEYFRAME_RAD
-        return Batch(images, text, *(x.to(self._device) for x in (state, action, q, ahead)))
-
-    def draw(
-        self, pool: NDArray[np.int64], size: int, step: int, rank: int, ranks: int, seed: int
-    ) -> NDArray[np.int64]:
-        """Return this rank's `size` indices of `pool` for a step; an epoch visits each once."""
-        positions = (step * ranks + rank) * size + np.arange(size, dtype=np.int64)
-        epochs, offsets = np.divmod(positions, len(pool))
-        return np.array(
-            [self._order(pool, int(e), seed)[o] for e, o in zip(epochs, offsets, strict=True)]
-        )
-
-    def _order(self, pool: NDArray[np.int64], epoch: int, seed: int) -> NDArray[np.int64]:
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, np.random.default_rng([seed, epoch]).permutation(pool))
-        return self._epoch[1]
+        return Batch(images, text, *(x.to(self.device) for x in (state, action, q, ahead)))
 
 
 def _augment(

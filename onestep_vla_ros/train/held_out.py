@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Held-out figures: the velocity loss, and the action error by decoder steps."""
+"""Held-out figures: the loss of every task, and the action error by decoder steps."""
 
 from __future__ import annotations
 
@@ -36,16 +36,12 @@ def _parts(batches: Batches, indices: NDArray[np.int64]) -> Iterator[Batch]:
 
 @torch.no_grad()
 def held_out_loss(learner: Learner, batches: Batches, indices: NDArray[np.int64]) -> float:
-    """Return the velocity loss of the averaged weights, with the same noise at every call."""
-    weights = [p for p in learner.model.parameters() if p.requires_grad]
-    kept = [p.detach().clone() for p in weights]
-    torch._foreach_copy_(weights, learner.model_average)
-    device = weights[0].device
-    generator = torch.Generator(device).manual_seed(0)
-    total = 0.0
-    for batch in _parts(batches, indices):
-        total += float(learner.loss(batch, generator)) * len(batch.q)
-    torch._foreach_copy_(weights, kept)
+    """Return the loss of the averaged weights, with the same noise at every call."""
+    with learner.averaged():
+        total = 0.0
+        generator = torch.Generator(batches.device).manual_seed(0)
+        for batch in _parts(batches, indices):
+            total += float(learner.loss(batch, generator)) * len(batch.q)
     return total / len(indices)
 
 

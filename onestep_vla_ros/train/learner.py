@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,11 @@ import torch
 
 from onestep_vla_ros.core.errors import CheckpointError
 from onestep_vla_ros.policy.model import OneStepModel
-from onestep_vla_ros.policy.objective import velocity_loss
+from onestep_vla_ros.policy.objective import regression_loss, velocity_loss
 from onestep_vla_ros.policy.schedule import Schedule
 from onestep_vla_ros.train.batches import Batch
 from onestep_vla_ros.train.keyframe import KeyframeReadout
+from onestep_vla_ros.train.loss_scale import LossScale
 from onestep_vla_ros.train.train_config import TrainConfig
 
 EMA_START = 10
@@ -34,7 +36,7 @@ class Update:
         loss: Mean loss of the whole batch.
         norm: Gradient norm before clipping.
         rate: Learning rate of the step.
-        elapsed_s: Mean training time of the processes [s].
+        elapsed_s: Mean of what the processes said [s].
         is_stopped: Some process was asked to stop.
     """
 
@@ -63,6 +65,7 @@ class Learner:
         self.model, self.config, self.step = model, config, 0
         self._reduce = reduce
         self._schedule = Schedule(config.base, config.alpha)
+        self._scale = LossScale(config.precision == "fp16")
         self._readout = KeyframeReadout(model.encoder) if config.keyframe_weight > 0.0 else None
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         if self._readout is not None:
@@ -95,7 +98,8 @@ class Learner:
         """Learn from `batch`; the step counts even when another process asked to stop."""
         self._flat.zero_()
         loss, keyframe_loss = self._losses(batch, generator)
-        (loss + self.config.keyframe_weight * keyframe_loss).backward()
+        total = loss + self.config.keyframe_weight * keyframe_loss
+        (self._scale.factor * total).backward()
         ranks = self.config.processes
         extras = torch.tensor([loss.item(), elapsed_s, float(is_stopped)])
         self._flat[-3:] = extras.to(self._flat.device)
@@ -104,35 +108,38 @@ class Learner:
             self._flat /= ranks
         mean_loss, mean_elapsed, stopped = self._flat[-3:].tolist()
         self._flat[-3:] = 0.0
-        norm = float(self._flat.norm())
-        if norm > self.config.clip:
-            self._flat *= self.config.clip / norm
+        norm = float(self._flat.norm()) / self._scale.factor
+        shrink = min(1.0, self.config.clip / norm) if norm > 0.0 else 1.0
+        if shrink < self._scale.factor:
+            self._flat *= shrink / self._scale.factor
         rate = self._set_rate(self.progress(mean_elapsed))
         if math.isfinite(norm):
             self._optimizer.step()
             self._follow()
+        self._scale.follow(math.isfinite(norm))
         self.step += 1
         return Update(mean_loss, norm, rate, mean_elapsed, stopped > 0.0)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-        """Return the velocity loss of a batch; every draw shares one encoder pass."""
+        """Return the loss of a batch's objective; every draw shares one encoder pass."""
         return self._losses(batch, generator)[0]
 
     def _losses(
         self, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the velocity loss and the keyframe readout's, 0 without a readout."""
-        kind = batch.state.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        """Return the objective's loss and the keyframe readout's, 0 without a readout."""
+        kind, precision = batch.state.device.type, self.config.precision
+        half = torch.float16 if precision == "fp16" else torch.bfloat16
+        with torch.autocast(kind, half, enabled=precision != "fp32"):
             context = self.model.encode(batch.images, batch.text, batch.state)
             memory = self.model.head.prepare(context)
-            loss = velocity_loss(
-                lambda x, tau: self.model.head(x, tau, memory),
-                batch.action,
-                self._schedule,
-                self.config.draws,
-                generator,
-            )
+            velocity = lambda x, tau: self.model.head(x, tau, memory)  # noqa: E731
+            if self.config.objective == "regression":
+                loss = regression_loss(velocity, batch.action)
+            else:
+                loss = velocity_loss(
+                    velocity, batch.action, self._schedule, self.config.draws, generator
+                )
             if self._readout is None:
                 return loss, torch.zeros_like(loss)
             read = self._readout(context.tokens)
@@ -165,12 +172,20 @@ class Learner:
         """Averages of the model's trained weights, in their order; without the readout's."""
         return self.average[: sum(p.requires_grad for p in self.model.parameters())]
 
-    def averaged(self) -> dict[str, torch.Tensor]:
-        """Return the model's state with the averaged weights."""
-        state = dict(self.model.state_dict())
-        names = [n for n, p in self.model.named_parameters() if p.requires_grad]
-        state.update(zip(names, self.model_average, strict=True))
-        return state
+    @contextmanager
+    def averaged(self) -> Iterator[OneStepModel]:
+        """Yield the model with the averaged weights; the trained ones are back afterwards."""
+        weights = [p for p in self.model.parameters() if p.requires_grad]
+        kept = [p.detach().clone() for p in weights]
+        with torch.no_grad():
+            torch._foreach_copy_(weights, self.model_average)
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.train()
+            with torch.no_grad():
+                torch._foreach_copy_(weights, kept)
 
     def save(self, path: Path, facts: Mapping[str, object]) -> None:
         """Write weights, averages, moments and `facts` to one file in one move."""
@@ -179,7 +194,8 @@ class Learner:
             tensors[f"weight.{i}"], tensors[f"average.{i}"] = p.detach(), self.average[i]
             for key, value in self._optimizer.state.get(p, {}).items():
                 tensors[f"{key}.{i}"] = value
-        text = json.dumps({"step": self.step, **facts}, allow_nan=False)
+        facts = {"step": self.step, "loss_scale": self._scale.state, **facts}
+        text = json.dumps(facts, allow_nan=False)
         partial = path.with_name(path.name + ".partial")
         tensors = {k: v.cpu().contiguous() for k, v in tensors.items()}
         safetensors.torch.save_file(tensors, partial, metadata={"facts": text})
@@ -211,6 +227,7 @@ class Learner:
                 do="start over with --fresh or name another --out",
             ) from None
         self.step = int(facts["step"])  # type: ignore[call-overload]
+        self._scale.state = facts["loss_scale"]  # type: ignore[assignment]
         return facts
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from onestep_vla_ros.train.batches import Batches
 from onestep_vla_ros.train.dataset import Dataset, open_dataset
 from onestep_vla_ros.train.held_out import held_out_rows, spread
 from onestep_vla_ros.train.learner import Learner
+from onestep_vla_ros.train.sampler import Sampler
 from onestep_vla_ros.train.surprise import repeats, surprise
 from onestep_vla_ros.train.train_config import TrainConfig
 
@@ -32,11 +34,21 @@ TABLE_FRAMES = 1024
 
 @dataclass(frozen=True, slots=True)
 class RunSetup:
-    """Everything the processes of a run have in common."""
+    """Everything the processes of a run have in common.
+
+    Attributes:
+        dataset: All frames.
+        sampler: Which frames a step reads.
+        held: Task to its held-out frames, (n,) each.
+        normalizer: Statistics of the training frames.
+        tokenizer: Made from the instructions, or the backbone's.
+        model: Fresh, on its device.
+        batches: Reads frames as tensors on that device.
+    """
 
     dataset: Dataset
-    train: NDArray[np.int64]
-    held: NDArray[np.int64]
+    sampler: Sampler
+    held: dict[str, NDArray[np.int64]]
     normalizer: Normalizer
     tokenizer: PreTrainedTokenizerBase
     model: OneStepModel
@@ -51,14 +63,38 @@ def horizon_of(config: TrainConfig) -> int:
     return horizon
 
 
-def prepare(config: TrainConfig, data: Path) -> RunSetup:
-    """Return data, statistics, tokenizer and a fresh model, the same in every process."""
-    dataset = open_dataset(data, horizon_of(config), config.waypoint_stride)
+def open_data(config: TrainConfig, data: Sequence[Path]) -> Dataset:
+    """Return the demonstrations as `config` reads them."""
+    sizes = {name: (size[0], size[1]) for name, size in config.images.items()}
+    dataset = open_dataset(data, horizon_of(config), sizes, config.frame_stride)
+    unknown = sorted(set(config.task_share) - set(dataset.tasks))
+    if unknown:
+        raise ConfigError(
+            "task_share names tasks that the demonstrations do not have",
+            got=unknown,
+            allowed=list(dataset.tasks),
+        )
+    return dataset
+
+
+def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunSetup:
+    """Return data, statistics, tokenizer and a fresh model, the same in every process.
+
+    Args:
+        config: The run.
+        data: Folders of demonstrations.
+        device: Of this process; empty takes the configuration's.
+    """
+    device = device or config.device
+    dataset = open_data(config, data)
     train_frames, held = dataset.split(config.held_out, config.seed)
     normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
-    cameras = {c.name: [c.height, c.width] for c in dataset.meta.stored}
     model_config = ModelConfig.from_json(
-        {"encoder": config.encoder, "head": {"dof": DOF, **config.head}, "cameras": cameras}
+        {
+            "encoder": config.encoder,
+            "head": {"dof": DOF, **config.head, "objective": config.objective},
+            "cameras": {c.name: [c.height, c.width] for c in dataset.meta.stored},
+        }
     )
     torch.manual_seed(config.seed)
     model = OneStepModel(model_config)
@@ -69,12 +105,34 @@ def prepare(config: TrainConfig, data: Path) -> RunSetup:
     else:
         tokenizer = train_tokenizer(dataset.instructions, model_config.text_ids)
     texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
-    model = model.to(config.device).train()
-    batches = Batches(dataset, normalizer, texts, config.device)
+    return RunSetup(
+        dataset,
+        _sampler(config, dataset, train_frames, normalizer),
+        _by_task(dataset, held),
+        normalizer,
+        tokenizer,
+        model.to(device).train(),
+        Batches(dataset, normalizer, texts, device),
+    )
+
+
+def _by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    task = dataset.task[frames]
+    return {name: frames[task == i] for i, name in enumerate(dataset.tasks)}
+
+
+def _sampler(
+    config: TrainConfig, dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer
+) -> Sampler:
+    """Return the sampler of the training frames: surprise repeats within a task, then shares."""
+    pools = _by_task(dataset, frames)
     if config.surprise_repeat > 1:
-        error = surprise(dataset, train_frames, normalizer)
-        train_frames = np.repeat(train_frames, repeats(error, config.surprise_repeat))
-    return RunSetup(dataset, train_frames, held, normalizer, tokenizer, model, batches)
+        for task, pool in pools.items():
+            if len(pool):
+                error = surprise(dataset, pool, normalizer)
+                pools[task] = np.repeat(pool, repeats(error, config.surprise_repeat))
+    shares = [float(config.task_share.get(task, 1.0)) for task in pools]
+    return Sampler(list(pools.values()), shares, config.seed)
 
 
 def write_checkpoint(
@@ -85,38 +143,64 @@ def write_checkpoint(
     Returns:
         The rows of the table.
     """
-    setup.model.load_state_dict(learner.averaged())
-    setup.model.eval()
-    frames = spread(setup.held if len(setup.held) else setup.train, TABLE_FRAMES)
-    normalizer = setup.normalizer.to(config.device)
-    rows = held_out_rows(setup.model, normalizer, setup.batches, frames)
-    data = setup.dataset
-    save_checkpoint(
-        folder,
-        Checkpoint(
-            model=setup.model,
-            contract=_contract(config, data),
-            normalizer=setup.normalizer,
-            tokenizer=setup.tokenizer,
-            decoding=Decoding(config.steps, config.noise),
-            training={
-                "steps": learner.step,
-                "minutes": round(elapsed_s / 60.0, 2),
-                "episodes": len(data.start_q),
-                "frames": len(data.q),
-                "task": data.meta.task,
-                "expert": data.meta.expert,
-                "config": asdict(config),
-            },
-            held_out={
-                "is_held_out": len(setup.held) > 0,
-                "episodes": len(np.unique(data.episode[setup.held])),
-                "frames": len(frames),
-                "rows": rows,
-            },
-        ),
+    held = np.concatenate(
+        [spread(f, TABLE_FRAMES // len(setup.held)) for f in setup.held.values()]
     )
+    is_held_out = len(held) > 0
+    frames = held if is_held_out else spread(np.arange(len(setup.dataset.q)), TABLE_FRAMES)
+    normalizer = setup.normalizer.to(setup.batches.device)
+    with learner.averaged() as model:
+        rows = held_out_rows(model, normalizer, setup.batches, frames)
+        save_checkpoint(
+            folder,
+            _checkpoint(
+                config,
+                setup,
+                {"steps": learner.step, "minutes": round(elapsed_s / 60.0, 2)},
+                {
+                    "is_held_out": is_held_out,
+                    "episodes": len(np.unique(setup.dataset.episode[held])),
+                    "frames": len(frames),
+                    "rows": rows,
+                },
+            ),
+        )
     return tuple(rows)
+
+
+def write_snapshot(config: TrainConfig, setup: RunSetup, learner: Learner, folder: Path) -> None:
+    """Write the averaged weights as they are now, without a table."""
+    with learner.averaged():
+        save_checkpoint(folder, _checkpoint(config, setup, {"steps": learner.step}, {"rows": []}))
+
+
+def _checkpoint(
+    config: TrainConfig, setup: RunSetup, spent: dict[str, object], held_out: dict[str, object]
+) -> Checkpoint:
+    data = setup.dataset
+    return Checkpoint(
+        model=setup.model,
+        contract=_contract(config, data),
+        normalizer=setup.normalizer,
+        tokenizer=setup.tokenizer,
+        decoding=Decoding(config.steps, config.noise),
+        training={
+            **spent,
+            "episodes": len(data.start_q),
+            "frames": len(data.q),
+            "task": data.meta.task,
+            "tasks": {
+                name: {
+                    "episodes": len(np.unique(data.episode[data.task == i])),
+                    "frames": int((data.task == i).sum()),
+                }
+                for i, name in enumerate(data.tasks)
+            },
+            "expert": data.meta.expert,
+            "config": asdict(config),
+        },
+        held_out=held_out,
+    )
 
 
 def _contract(config: TrainConfig, data: Dataset) -> Contract:
@@ -124,7 +208,7 @@ def _contract(config: TrainConfig, data: Dataset) -> Contract:
     return Contract(
         joint_names=JOINT_NAMES,
         cameras=data.meta.native,
-        period_s=data.meta.period_s * config.waypoint_stride,
+        period_s=data.meta.period_s,
         horizon=horizon_of(config),
         instruction_examples=data.instructions,
         start_q_mean=start.mean(0),

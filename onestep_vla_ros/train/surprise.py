@@ -19,6 +19,8 @@ from onestep_vla_ros.train.dataset import Dataset
 NEIGHBOURS = 8
 ASKED = 48
 """Neighbours looked up, before those of the same episode are left out."""
+PART = 512
+"""Frames looked at together, which bounds the memory."""
 
 
 def surprise(
@@ -28,7 +30,9 @@ def surprise(
 
     Args:
         dataset: Frames.
-        frames: The frames that count and are each other's neighbours, (n,).
+        frames: The frames that count and are each other's neighbours, (n,). Those of one
+            task: which task it is the sentence says, so a frame of another task that happens
+            to have the same state surprises nobody who can read.
         normalizer: Scales states and chunks.
 
     Returns:
@@ -37,13 +41,18 @@ def surprise(
     q = torch.from_numpy(dataset.q[frames])
     state = normalizer.encode_state(q).numpy()
     chunk = normalizer.encode_action(torch.from_numpy(dataset.action[frames]), q).numpy()
+    chunk = chunk.reshape(len(frames), -1)
     episode = dataset.episode[frames]
-    near = cKDTree(state).query(state, k=min(ASKED, len(frames)), workers=-1)[1]
+    near = cKDTree(state).query(state, k=min(ASKED, len(frames)))[1].reshape(len(frames), -1)
     error = np.zeros(len(frames))
-    for i, row in enumerate(near):
-        others = row[episode[row] != episode[i]][:NEIGHBOURS]
-        if len(others):
-            error[i] = np.square(chunk[i] - chunk[others].mean(axis=0)).mean()
+    for first in range(0, len(frames), PART):
+        part = slice(first, first + PART)
+        is_other = episode[near[part]] != episode[part, None]  # (p, k), nearest first
+        weight = is_other & (np.cumsum(is_other, axis=1) <= NEIGHBOURS)
+        count = weight.sum(axis=1)
+        guess = np.einsum("pk,pkc->pc", weight.astype(np.float32), chunk[near[part]])
+        guess /= np.maximum(count, 1)[:, None]
+        error[part] = np.where(count > 0, np.square(chunk[part] - guess).mean(axis=1), 0.0)
     return error
 
 

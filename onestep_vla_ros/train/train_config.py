@@ -9,6 +9,7 @@ from typing import Any
 
 from onestep_vla_ros.core.parameter import param
 from onestep_vla_ros.policy.decoder import MAX_STEPS, NOISES
+from onestep_vla_ros.policy.objective import OBJECTIVES
 from onestep_vla_ros.policy.schedule import BASES
 
 BUDGET_KEYS = (
@@ -16,13 +17,19 @@ BUDGET_KEYS = (
     "max_minutes",
     "processes",
     "threads",
+    "launcher",
     "validate_every",
     "validation_frames",
     "save_every",
+    "rollout_every",
+    "rollout_episodes",
     "steps",
     "noise",
 )
 """What may change between a run and its resumption."""
+
+LAUNCHERS = ("own", "accelerate")
+"""own: `train` starts the processes itself (cpu). accelerate: `accelerate launch` did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,12 @@ class TrainConfig:
 
     encoder: dict = param("Encoder: kind nano or vlm, and its sizes")  # type: ignore[type-arg]
     head: dict = param("Flow head: horizon, width, layers, heads, mlp")  # type: ignore[type-arg]
-    waypoint_stride: int = param(
-        "Plan points (0.04 s each in our demonstrations) between two waypoints of a chunk",
-        low=1,
-        high=100,
+    images: dict = param(  # type: ignore[type-arg]
+        "Camera to [height, width] as the encoder reads it, in token order"
+    )
+    frame_stride: int = param("Every n-th frame of an episode is learned from", low=1, high=100)
+    task_share: dict = param(  # type: ignore[type-arg]
+        "Task to its part of an epoch, relative to the others; a task that is not named has 1"
     )
     surprise_repeat: int = param(
         "How many times as often as others a frame may be drawn whose chunk the state alone "
@@ -49,6 +58,11 @@ class TrainConfig:
     )
     pretrained_backbone: str = param(
         "Local transformers folder the vlm backbone starts from; empty starts at random"
+    )
+    objective: str = param(
+        "flow is the paper's velocity loss; regression, its null hypothesis, predicts the chunk "
+        "in one step and reads no noise (base, alpha and draws then mean nothing)",
+        choices=OBJECTIVES,
     )
     base: str = param("Base distribution of the noise level", choices=BASES)
     alpha: float = param("Shift toward high noise; 1 is none", low=1.0, high=100.0)
@@ -72,9 +86,12 @@ class TrainConfig:
     weight_decay: float = param("AdamW, on matrices only", low=0.0, high=1.0)
     clip: float = param("Largest gradient norm", low=1e-3, high=1e6)
     ema: float = param("Decay of the averaged weights that are shipped", low=0.0, high=0.99999)
-    precision: str = param("Arithmetic of the forward pass", choices=("bf16", "fp32"))
+    precision: str = param(
+        "Arithmetic of the forward pass; fp16 scales its loss", choices=("bf16", "fp16", "fp32")
+    )
     device: str = param("Torch device, for example cpu or cuda")
-    processes: int = param("Processes that share a batch (cpu)", low=1, high=64)
+    launcher: str = param("Who starts the processes", choices=LAUNCHERS)
+    processes: int = param("Processes that share a batch", low=1, high=64)
     threads: int = param("Torch threads of each process", low=1, high=256)
     seed: int = param("Seed of weights, order, noise and augmentation", low=0, high=2**31 - 1)
     held_out: float = param("Part of the episodes kept for validation", low=0.0, high=0.5)
@@ -83,6 +100,8 @@ class TrainConfig:
     validate_every: int = param("Steps between validations", low=1, high=10**6)
     validation_frames: int = param("Held-out frames a validation reads", low=1, high=10**6)
     save_every: int = param("Steps between saves of the state", low=1, high=10**6)
+    rollout_every: int = param("Steps between closed-loop rollouts; 0 is off", low=0, high=10**6)
+    rollout_episodes: int = param("Episodes of each task a rollout plays", low=1, high=1000)
     steps: int = param("Default decoder steps of the checkpoint", low=1, high=MAX_STEPS)
     noise: str = param("Default decoder noise of the checkpoint", choices=NOISES)
 
@@ -93,10 +112,29 @@ class TrainConfig:
         batch, processes = values.get("batch", 1), values.get("processes", 1)
         if batch % processes:
             faults.append(f"batch: got: {batch}; allowed: a multiple of processes ({processes})")
-        if processes > 1 and values.get("device", "cpu") != "cpu":
-            faults.append(f"processes: got: {processes}; allowed: 1 on {values['device']}")
+        is_own = values.get("launcher", "own") == "own"
+        if processes > 1 and is_own and values.get("device", "cpu") != "cpu":
+            faults.append(
+                f"processes: got: {processes}; allowed: 1 on {values['device']}, or launcher "
+                "accelerate"
+            )
         if values.get("pretrained_backbone") and values.get("encoder", {}).get("kind") != "vlm":
             faults.append("pretrained_backbone: allowed: empty unless encoder.kind is vlm")
         if values.get("keyframe_weight") and values.get("encoder", {}).get("kind") != "nano":
             faults.append("keyframe_weight: allowed: 0 unless encoder.kind is nano")
+        faults += [
+            f"images.{name}: got: {size!r}; allowed: [height, width], 16 to 2048"
+            for name, size in values.get("images", {}).items()
+            if not _is_size(size)
+        ]
+        faults += [
+            f"task_share.{task}: got: {share!r}; allowed: a number above 0"
+            for task, share in values.get("task_share", {}).items()
+            if not isinstance(share, (int, float)) or not 0.0 < share < float("inf")
+        ]
         return faults
+
+
+def _is_size(value: object) -> bool:
+    is_pair = isinstance(value, list) and len(value) == 2
+    return is_pair and all(type(x) is int and 16 <= x <= 2048 for x in value)  # type: ignore[union-attr]

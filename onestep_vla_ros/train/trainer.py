@@ -8,37 +8,43 @@ machine and bit-reproducibility is given up.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
+import functools
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
-from onestep_vla_ros.core.errors import CheckpointError, ConfigError, OneStepError
+from onestep_vla_ros.core.errors import CheckpointError, ConfigError
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_yaml
 from onestep_vla_ros.train.batches import Augmentation
-from onestep_vla_ros.train.dataset import open_dataset
 from onestep_vla_ros.train.held_out import held_out_loss, spread
-from onestep_vla_ros.train.learner import Learner, read_facts
+from onestep_vla_ros.train.learner import Learner, Update, read_facts
 from onestep_vla_ros.train.progress import Progress
-from onestep_vla_ros.train.run_setup import RunSetup, horizon_of, prepare, write_checkpoint
+from onestep_vla_ros.train.run_setup import (
+    RunSetup,
+    open_data,
+    prepare,
+    write_checkpoint,
+    write_snapshot,
+)
+from onestep_vla_ros.train.team import Team, launched_team, own_team
 from onestep_vla_ros.train.train_config import BUDGET_KEYS, TrainConfig
 
 STATE = "state.safetensors"
 CHECKPOINT = "checkpoint"
+SNAPSHOT = "snapshot"
+"""The averaged weights that the last rollouts played."""
+
+Rollout = Callable[[Path, int], Mapping[str, float]]
+"""(Checkpoint folder, episodes of each task) to the success rate of each task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,73 +75,55 @@ def load_train_config(path: Path) -> TrainConfig:
     return from_mapping(TrainConfig, read_yaml(path), str(path))
 
 
-def train(config: TrainConfig, data: Path, out: Path, *, resume: bool = True) -> TrainResult:
+def train(
+    config: TrainConfig,
+    data: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = True,
+    rollout: Rollout | None = None,
+) -> TrainResult:
     """Train until the budget is spent, then write `out`/checkpoint.
 
     SIGINT and SIGTERM end the run after the present step with its state saved; the same
-    call goes on from there.
+    call goes on from there, and from the last saved state after any other end.
 
     Args:
         config: The run.
-        data: Folder of demonstrations.
+        data: Folders of demonstrations, one a task.
         out: Folder for state, log, plot and checkpoint.
         resume: Go on from the state in `out` when there is one; False starts over.
+        rollout: Plays episodes; asked every `rollout_every` steps, its time does not count.
 
     Raises:
         ConfigError: The configuration cannot be used, or differs from the state's.
         DatasetError: The demonstrations cannot be used.
         CheckpointError: The state file is damaged.
     """
-    _open_folder(config, out, resume)
-    open_dataset(
-        data, horizon_of(config), config.waypoint_stride
-    )  # faults and cache before any process starts
-    threads = torch.get_num_threads()
-    try:
-        with _helpers(config, data, out) as store, _process_group(config, 0, store):
-            return _run(config, data, out, 0)
-    finally:
-        torch.set_num_threads(threads)
+    if config.rollout_every and rollout is None:
+        raise ConfigError("rollout_every asks for rollouts, but nobody plays them", allowed=0)
+    if config.launcher == "accelerate":
+        with launched_team(config) as team:
+            if team.rank == 0:
+                _open_folder(config, data, out, resume)
+            team.meet()
+            return _run(config, data, out, rollout, team)
+    _open_folder(config, data, out, resume)  # faults and cache before any process starts
+    with own_team(config, functools.partial(_run, config, data, out, None)) as team:
+        return _run(config, data, out, rollout, team)
 
 
-@contextmanager
-def _helpers(config: TrainConfig, data: Path, out: Path) -> Iterator[str]:
-    """Start the other processes and yield the file they meet at; none outlives the block."""
-    folder = tempfile.mkdtemp(prefix="onestep-train-")
-    store = str(Path(folder) / "store")
-    context = multiprocessing.get_context("spawn")
-    helpers = [
-        context.Process(target=_worker, args=(config, data, out, rank, store), daemon=True)
-        for rank in range(1, config.processes)
-    ]
-    for helper in helpers:
-        helper.start()
-    try:
-        yield store
-    except RuntimeError as error:
-        if any(helper.exitcode for helper in helpers):
-            raise OneStepError(
-                "a training process ended", got=str(error), do="run again to go on"
-            ) from error
-        raise
-    finally:
-        for helper in helpers:
-            helper.join(timeout=10.0)
-            if helper.is_alive():
-                helper.kill()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _open_folder(config: TrainConfig, out: Path, resume: bool) -> None:
+def _open_folder(config: TrainConfig, data: Sequence[Path], out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
         (out / STATE).unlink(missing_ok=True)
         (out / "log.csv").unlink(missing_ok=True)
     if (out / STATE).is_file():
         _check_same_run(config, read_facts(out / STATE))
+    open_data(config, data)
 
 
-def export(config: TrainConfig, data: Path, out: Path) -> tuple[dict[str, object], ...]:
+def export(config: TrainConfig, data: Sequence[Path], out: Path) -> tuple[dict[str, object], ...]:
     """Write `out`/checkpoint from the state in `out`, also while a run goes on elsewhere.
 
     Returns:
@@ -147,37 +135,6 @@ def export(config: TrainConfig, data: Path, out: Path) -> tuple[dict[str, object
     return write_checkpoint(
         config, setup, learner, out / CHECKPOINT, float(str(facts["elapsed_s"]))
     )
-
-
-def _worker(config: TrainConfig, data: Path, out: Path, rank: int, store: str) -> None:
-    """Run as helper process: the first process decides when to stop."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        with _process_group(config, rank, store):
-            _run(config, data, out, rank)
-    except RuntimeError as error:  # the first process is gone: nothing is left to do
-        raise SystemExit(f"training process {rank} ends: {error}") from None
-
-
-@contextmanager
-def _process_group(config: TrainConfig, rank: int, store: str) -> Iterator[None]:
-    torch.set_num_threads(config.threads)
-    if config.processes == 1:
-        yield
-        return
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    dist.init_process_group(
-        "gloo",
-        init_method=f"file://{store}",
-        rank=rank,
-        world_size=config.processes,
-        timeout=timedelta(minutes=10),
-    )
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 @contextmanager
@@ -198,19 +155,22 @@ def _stop_request() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _run(config: TrainConfig, data: Path, out: Path, rank: int) -> TrainResult:
-    setup = prepare(config, data)
-    learner = Learner(setup.model, config, dist.all_reduce if config.processes > 1 else None)
+def _run(
+    config: TrainConfig, data: Sequence[Path], out: Path, rollout: Rollout | None, team: Team
+) -> TrainResult:
+    setup = prepare(config, data, team.device)
+    learner = Learner(setup.model, config, team.reduce)
     elapsed_s = 0.0
     if (out / STATE).is_file():
         elapsed_s = float(str(learner.restore(out / STATE)["elapsed_s"]))
-    if rank > 0:
-        _loop(config, setup, learner, out, elapsed_s, threading.Event(), None)
+    run = _Run(config, setup, learner, out, team, rollout)
+    if team.rank > 0:
+        run.loop(elapsed_s, threading.Event(), None)
         return TrainResult(learner.step, elapsed_s, False, None, ())
-    progress = Progress(out, config.batch, config.max_steps, learner.step)
+    progress = Progress(out, config.batch, config.max_steps, learner.step, setup.dataset.tasks)
     with _stop_request() as stop:
         try:
-            elapsed_s = _loop(config, setup, learner, out, elapsed_s, stop, progress)
+            elapsed_s = run.loop(elapsed_s, stop, progress)
         finally:
             progress.close()
     if learner.progress(elapsed_s) < 1.0:
@@ -219,40 +179,69 @@ def _run(config: TrainConfig, data: Path, out: Path, rank: int) -> TrainResult:
     return TrainResult(learner.step, elapsed_s, True, out / CHECKPOINT, rows)
 
 
-def _loop(
-    config: TrainConfig,
-    setup: RunSetup,
-    learner: Learner,
-    out: Path,
-    elapsed_s: float,
-    stop: threading.Event,
-    progress: Progress | None,
-) -> float:
-    """Train to the end of the budget or to a stop request; return the training time [s]."""
-    rank = dist.get_rank() if config.processes > 1 else 0
-    size = config.batch // config.processes
-    augmentation = Augmentation(config.shift_px, config.colour_jitter)
-    held = spread(setup.held, config.validation_frames)
-    begin = time.monotonic() - elapsed_s
-    while learner.progress(elapsed_s) < 1.0:
-        step = learner.step
-        indices = setup.batches.draw(setup.train, size, step, rank, config.processes, config.seed)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the loop of a run works with."""
+
+    config: TrainConfig
+    setup: RunSetup
+    learner: Learner
+    out: Path
+    team: Team
+    rollout: Rollout | None
+
+    def loop(self, elapsed_s: float, stop: threading.Event, progress: Progress | None) -> float:
+        """Train to the end of the budget or to a stop request; return the training time [s]."""
+        config, learner = self.config, self.learner
+        begin = time.monotonic() - elapsed_s
+        while learner.progress(elapsed_s) < 1.0:
+            # Updates average over the team: all of it is the first process's clock.
+            clock_s = (time.monotonic() - begin) * self.team.size if self.team.rank == 0 else 0.0
+            update = self._step(clock_s, stop.is_set())
+            elapsed_s = update.elapsed_s
+            is_last = update.is_stopped or learner.progress(elapsed_s) >= 1.0
+            if progress is not None:
+                progress.update(update)
+                is_due = config.rollout_every and learner.step % config.rollout_every == 0
+                paused = time.monotonic()
+                success = self._play() if is_due else {}
+                begin += time.monotonic() - paused
+                if is_last or is_due or learner.step % config.validate_every == 0:
+                    progress.log(learner.step, update, self._held_out(), success)
+                if is_last or learner.step % config.save_every == 0:
+                    learner.save(
+                        self.out / STATE, {"elapsed_s": elapsed_s, "config": asdict(config)}
+                    )
+            if update.is_stopped:
+                break
+        return elapsed_s
+
+    def _step(self, elapsed_s: float, is_stopped: bool) -> Update:
+        """Learn from this process's part of the next batch."""
+        config, batches, rank = self.config, self.setup.batches, self.team.rank
+        step, size = self.learner.step, config.batch // self.team.size
+        indices = self.setup.sampler.draw(size, step, rank, self.team.size)
         rng = np.random.default_rng([config.seed, step, rank])
-        batch = setup.batches.read(indices, augmentation, rng)
+        augmentation = Augmentation(config.shift_px, config.colour_jitter)
+        batch = batches.read(indices, augmentation, rng)
         generator = torch.Generator(batch.q.device).manual_seed(int(rng.integers(2**62)))
-        update = learner.update(batch, generator, time.monotonic() - begin, stop.is_set())
-        elapsed_s = update.elapsed_s
-        is_last = update.is_stopped or learner.progress(elapsed_s) >= 1.0
-        if progress is not None:
-            progress.update(update)
-            if is_last or learner.step % config.validate_every == 0:
-                loss = held_out_loss(learner, setup.batches, held) if len(held) else None
-                progress.log(learner.step, update, loss)
-            if is_last or learner.step % config.save_every == 0:
-                learner.save(out / STATE, {"elapsed_s": elapsed_s, "config": asdict(config)})
-        if update.is_stopped:
-            break
-    return elapsed_s
+        return self.learner.update(batch, generator, elapsed_s, is_stopped)
+
+    def _held_out(self) -> dict[str, float]:
+        """Return the held-out loss of every task that has held-out frames."""
+        frames = self.config.validation_frames // len(self.setup.held)
+        return {
+            task: held_out_loss(self.learner, self.setup.batches, spread(held, max(1, frames)))
+            for task, held in self.setup.held.items()
+            if len(held)
+        }
+
+    def _play(self) -> Mapping[str, float]:
+        """Return the closed-loop success rate of the averaged weights, by task."""
+        folder = self.out / SNAPSHOT
+        write_snapshot(self.config, self.setup, self.learner, folder)
+        assert self.rollout is not None  # noqa: S101 - `train` has checked
+        return self.rollout(folder, self.config.rollout_episodes)
 
 
 def _check_same_run(config: TrainConfig, facts: dict[str, object]) -> None:

@@ -4,15 +4,24 @@ import torch
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.policy.decoder import euler
 from onestep_vla_ros.policy.encoder import Context
 from onestep_vla_ros.policy.flow_head import FlowHead, HeadConfig
 
-SIZES = {"horizon": 6, "dof": 4, "width": 32, "layers": 3, "heads": 4, "mlp": 40}
+SIZES = {
+    "horizon": 6,
+    "dof": 4,
+    "width": 32,
+    "layers": 3,
+    "heads": 4,
+    "mlp": 40,
+    "objective": "flow",
+}
 
 
-def _head():
+def _head(**changes):
     torch.manual_seed(0)
-    head = FlowHead(HeadConfig(**SIZES), context_width=20).double()
+    head = FlowHead(HeadConfig(**SIZES | changes), context_width=20).double()
     torch.nn.init.normal_(head.out.weight)
     return head
 
@@ -105,3 +114,14 @@ def test_new_head_answers_with_its_input_so_the_action_is_zero():
 def test_width_that_heads_do_not_divide_is_refused_with_every_other_fault():
     with pytest.raises(ConfigError, match=r"(?s)layers.*width"):
         from_mapping(HeadConfig, {**SIZES, "layers": 0, "heads": 5})
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
+def test_regression_decodes_the_same_chunk_for_any_steps_and_noise(steps):
+    head = _head(objective="regression").float()
+    noise, _, context = _inputs()
+    noise, memory = noise.float(), head.prepare(Context(context.tokens.float()))
+    velocity = lambda x, tau: head(x, tau, memory)  # noqa: E731
+    one = euler(velocity, torch.zeros_like(noise), 1)
+    assert one.abs().max() > 0.1
+    assert torch.allclose(euler(velocity, noise, steps), one, atol=1e-5)

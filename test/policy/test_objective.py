@@ -4,6 +4,7 @@ import torch
 from onestep_vla_ros.policy.objective import (
     clean_action,
     interpolate,
+    regression_loss,
     target_velocity,
     velocity_loss,
 )
@@ -48,3 +49,18 @@ def test_loss_of_the_true_velocity_is_zero_and_draws_are_independent():
     x, tau = seen[0]
     assert x.shape == (3, 4, 5, 2)
     assert len(tau.unique()) == 12
+
+
+def test_regression_loss_is_the_square_error_of_the_one_step_chunk():
+    action = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(1))
+    seen = []
+
+    def half(x, tau):
+        seen.append((x, tau))
+        return -0.5 * action.unsqueeze(1)  # one step from 0 gives a/2
+
+    loss = regression_loss(half, action)
+    assert torch.allclose(loss, (0.5 * action).square().mean())
+    assert seen[0][0].shape == (3, 1, 5, 2)
+    assert not seen[0][0].any()
+    assert (seen[0][1] == 1.0).all()

@@ -52,3 +52,8 @@ def test_samples_repeat_with_the_seed_and_stay_in_range():
 def test_unknown_base_and_small_alpha_are_refused(base, alpha):
     with pytest.raises(ConfigError, match="allowed"):
         Schedule(base, alpha)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_pure_noise_is_the_last_level_alone(alpha):
+    assert (Schedule("pure_noise", alpha).sample((7, 2)) == 1.0).all()

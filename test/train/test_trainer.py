@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 import yaml
-from tiny_demos import make_config, write_episode, write_meta
+from tiny_demos import SIZES, make_config, write_dataset
 from transformers import PaliGemmaConfig, PaliGemmaModel
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, DatasetError
@@ -20,6 +20,7 @@ from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.policy.tokenizer import train_tokenizer
+from onestep_vla_ros.train.dataset import open_dataset
 from onestep_vla_ros.train.train_config import TrainConfig
 from onestep_vla_ros.train.trainer import export, load_train_config, train
 
@@ -36,7 +37,7 @@ def _same(a, b):
 
 def test_it_learns_a_tiny_set_and_ships_the_table(demos, tmp_path):
     config = make_config(max_steps=250, batch=16, colour_jitter=0.05)
-    result = train(config, demos, tmp_path / "out")
+    result = train(config, [demos], tmp_path / "out")
     rows = {(row["steps"], row["noise"]): row for row in result.rows}
     assert result.is_finished
     assert set(rows) == {(k, n) for k in (1, 2, 5, 10) for n in ("zero", "sampled")}
@@ -50,34 +51,26 @@ def test_it_learns_a_tiny_set_and_ships_the_table(demos, tmp_path):
     assert _error(policy, demos) < 0.06  # the square lies anywhere in 0.1 .. 0.9
 
 
-def _error(policy, demos):
-    """Return the mean error of chunks on training pictures, drawn again at native size."""
+def _error(policy, folder):
+    """Return the mean error of the chunks of training frames, at native size."""
+    data = open_dataset([folder], 6, {c: (2 * h, 2 * w) for c, (h, w) in SIZES.items()})
     errors = []
-    for index in range(10):
-        with np.load(demos / f"episode_{index:06d}.npz") as data:
-            images = {
-                c: np.repeat(np.repeat(data[c][4], 2, 0), 2, 1) for c in ("top", "left_wrist")
-            }
-            obs = Observation(
-                images,
-                dict.fromkeys(images, 0.0),
-                data["q"][4],
-                np.zeros(14),
-                0.0,
-                str(data["instruction"]),
-            )
-            truth = data["plan"][data["frame"][4] + 1 :][:6]
-        errors.append(np.abs(policy.infer(obs).q - truth).mean())
+    for row in range(4, len(data.q), 12):
+        images = {name: data.images[name][row] for name in SIZES}
+        sentence = data.instructions[data.text[row]]
+        stamps = dict.fromkeys(images, 0.0)
+        obs = Observation(images, stamps, data.q[row], np.zeros(14), 0.0, sentence)
+        errors.append(np.abs(policy.infer(obs).q - data.action[row]).mean())
     return np.mean(errors)
 
 
 def test_interrupted_run_ends_with_the_same_bits(demos, tmp_path):
     config = make_config(shift_px=2, colour_jitter=0.1)
-    train(config, demos, tmp_path / "whole")
-    train(dataclasses.replace(config, max_steps=12, save_every=5), demos, tmp_path / "parts")
+    train(config, [demos], tmp_path / "whole")
+    train(dataclasses.replace(config, max_steps=12, save_every=5), [demos], tmp_path / "parts")
     os.remove(tmp_path / "parts" / "state.safetensors")
     _stop_after(5, config, demos, tmp_path / "cut")
-    result = train(config, demos, tmp_path / "cut")
+    result = train(config, [demos], tmp_path / "cut")
     assert result.step == 12
     assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "cut"))
     assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
@@ -96,7 +89,7 @@ def _stop_after(steps, config, demos, out):
 
     Learner.update = update
     try:
-        result = train(config, demos, out)
+        result = train(config, [demos], out)
     finally:
         Learner.update = plain
     assert not result.is_finished
@@ -105,7 +98,7 @@ def _stop_after(steps, config, demos, out):
 
 
 def test_two_processes_share_the_work_and_finish(demos, tmp_path):
-    result = train(make_config(processes=2, max_steps=6), demos, tmp_path / "out")
+    result = train(make_config(processes=2, max_steps=6), [demos], tmp_path / "out")
     assert result.is_finished
     assert result.step == 6
     load_policy(tmp_path / "out" / "checkpoint")
@@ -115,12 +108,11 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {test!r})
-from tiny_demos import make_config, write_episode, write_meta
-from transformers import PaliGemmaConfig, PaliGemmaModel
+from tiny_demos import make_config
 from onestep_vla_ros.train.trainer import train
 if __name__ == "__main__":
     config = make_config(processes=2, max_steps=100000, save_every=1)
-    result = train(config, Path({demos!r}), Path({out!r}))
+    result = train(config, [Path({demos!r})], Path({out!r}))
     sys.exit(7 if not result.is_finished else 0)
 """
 
@@ -138,7 +130,7 @@ def test_sigterm_ends_both_processes_with_a_state_to_go_on_from(demos, tmp_path)
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 7
-    rows = export(make_config(processes=2), demos, out)
+    rows = export(make_config(processes=2), [demos], out)
     assert len(rows) == 8
 
 
@@ -173,19 +165,16 @@ def test_a_local_backbone_trains_and_ships_through_the_same_path(tmp_path, preci
     backbone, demos = tmp_path / "backbone", tmp_path / "demos"
     PaliGemmaModel(PaliGemmaConfig.from_dict(_PALIGEMMA)).save_pretrained(backbone)
     train_tokenizer(["go to the red square"], 290).save_pretrained(backbone)
-    demos.mkdir()
-    sizes = {"top": (32, 32), "left_wrist": (32, 32)}
-    write_meta(demos, sizes)
-    for index in range(4):
-        write_episode(demos, index, sizes)
+    write_dataset(demos, 4)
     config = make_config(
         encoder={"kind": "vlm", "dtype": "float32", "max_tokens": 24, "model": _PALIGEMMA},
         pretrained_backbone=str(backbone),
         backbone_rate_ratio=0.1,
+        images={"top": [32, 32], "left_wrist": [32, 32]},
         precision=precision,
         max_steps=3,
     )
-    assert train(config, demos, tmp_path / "out").is_finished
+    assert train(config, [demos], tmp_path / "out").is_finished
     policy = load_policy(tmp_path / "out" / "checkpoint")
     assert policy.checkpoint.model.config.kind == "vlm"
     policy.warm_up()
@@ -193,7 +182,7 @@ def test_a_local_backbone_trains_and_ships_through_the_same_path(tmp_path, preci
 
 def test_time_budget_ends_a_run_and_its_cosine(demos, tmp_path):
     config = make_config(max_steps=10**6, max_minutes=0.02, validate_every=10**6)
-    result = train(config, demos, tmp_path / "out")
+    result = train(config, [demos], tmp_path / "out")
     assert result.is_finished
     assert result.elapsed_s >= 1.2
     rate = float((tmp_path / "out" / "log.csv").read_text().splitlines()[-1].split(",")[5])
@@ -201,32 +190,32 @@ def test_time_budget_ends_a_run_and_its_cosine(demos, tmp_path):
 
 
 def test_resuming_another_run_is_refused_with_what_differs(demos, tmp_path):
-    train(make_config(), demos, tmp_path / "out")
+    train(make_config(), [demos], tmp_path / "out")
     other = make_config(alpha=1.0, seed=9)
     with pytest.raises(ConfigError, match=r"(?s)alpha: 4.0, now 1.0.*seed: 0, now 9"):
-        train(other, demos, tmp_path / "out")
-    train(other, demos, tmp_path / "out", resume=False)
+        train(other, [demos], tmp_path / "out")
+    train(other, [demos], tmp_path / "out", resume=False)
 
 
 def test_damaged_state_is_one_clear_error(demos, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "state.safetensors").write_bytes(b"\x80\x04garbage")
     with pytest.raises(CheckpointError, match="state.safetensors is damaged"):
-        train(make_config(), demos, tmp_path / "out")
+        train(make_config(), [demos], tmp_path / "out")
 
 
 def test_missing_demonstrations_are_refused_before_any_process(tmp_path):
     with pytest.raises(DatasetError, match="missing"):
-        train(make_config(processes=2), tmp_path / "none", tmp_path / "out")
+        train(make_config(processes=2), [tmp_path / "none"], tmp_path / "out")
 
 
 def test_shipped_configuration_is_valid():
-    config = load_train_config(ROOT / "config" / "train_nano_place.yaml")
+    config = load_train_config(ROOT / "config" / "train_nano.yaml")
     assert config.encoder["kind"] == "nano"
 
 
 def test_every_fault_of_a_configuration_is_listed(tmp_path):
-    values = yaml.safe_load((ROOT / "config" / "train_nano_place.yaml").read_text())
+    values = yaml.safe_load((ROOT / "config" / "train_nano.yaml").read_text())
     values |= {"alpha": 0.5, "precision": "int3", "batch": 7, "pretrained_backbone": "x"}
     del values["ema"]
     values["emma"] = 0.9
