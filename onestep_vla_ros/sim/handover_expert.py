@@ -223,7 +223,8 @@ class HandoverExpert(Expert):
 
 def tool_goal(at: Sequence[float] | NDArray[np.float64], heading_rad: float, grip: float) -> Goal:
     """Return the goal of a tool at `at` (3,) [m] with the usual lean."""
-    return goal(*at, heading_rad, grip)
+    x_m, y_m, z_m = at
+    return goal(x_m, y_m, z_m, heading_rad, grip)
 
 
 def _end_goal(middle: NDArray[np.float64], heading: float) -> Goal:

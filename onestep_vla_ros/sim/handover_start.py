@@ -98,7 +98,7 @@ def _start_holding(
     _pose(stage, goals)
     if not is_shared:
         _bring_receiver(stage, receiver, share + rng.uniform(-0.3, 0.3), rng)
-    stage.put(BAR, Pose(*at.tolist(), heading))
+    stage.put(BAR, Pose(float(at[0]), float(at[1]), float(at[2]), heading))
 
 
 def _holding(at: NDArray[np.float64], heading: float, off_m: float) -> Goal:
