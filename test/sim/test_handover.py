@@ -153,6 +153,16 @@ def test_a_bar_handed_over_by_way_of_the_plate_is_no_handover(world):
     assert script.see(script.giver, script.receiver, on=["plate"]) is Phase.WAITING
 
 
+def test_a_bar_leaning_over_the_rim_counts_once_it_lies_on_the_plate_alone(world):
+    script = _Script(world)
+    for holders in ([script.giver], ARMS, [script.receiver]):
+        script.see(*holders)
+    assert script.see(on=["plate", TABLE], seconds=0.5) is Phase.TAKEN
+    assert not script.judge.success()
+    script.see(on=["plate"], seconds=0.3)
+    assert script.judge.success()
+
+
 def test_a_bar_given_back_has_not_been_taken(world):
     script = _Script(world)
     for holders in ([script.giver], ARMS, [script.receiver], ARMS):
