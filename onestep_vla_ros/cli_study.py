@@ -74,7 +74,7 @@ def add_study(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--data", type=Path, default=Path("data"), help="a dataset a task is in here")
     sub.add_argument("--out", type=Path, default=Path("out/study"), help="studies share it")
     sub.add_argument("--config", type=Path, help="YAML (default: config/train_study.yaml)")
-    sub.add_argument("--steps-budget", type=int, default=6000, help="steps of each training")
+    sub.add_argument("--steps-budget", type=int, help="steps of each training (the YAML's)")
     sub.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     sub.add_argument("--episodes", type=int, default=200, help="of each cell and training")
     sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")

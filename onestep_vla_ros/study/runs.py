@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.study.studies import Variant
 from onestep_vla_ros.train.crew import share
+from onestep_vla_ros.train.run_setup import open_data
 from onestep_vla_ros.train.train_config import BUDGET_KEYS, TrainConfig
 from onestep_vla_ros.train.trainer import CHECKPOINT, train
 
@@ -35,12 +35,14 @@ class Run:
         seed: From which seed.
         folder: Where state, log and checkpoint are.
         config: Everything the training is told.
+        data: Folders of its demonstrations, each called after its task.
     """
 
     variant: Variant
     seed: int
     folder: Path
     config: TrainConfig
+    data: tuple[Path, ...]
 
     @property
     def checkpoint(self) -> Path:
@@ -49,7 +51,11 @@ class Run:
 
 
 def make_runs(
-    variants: Sequence[Variant], seeds: int, base: Mapping[str, object], budget: int, out: Path
+    variants: Sequence[Variant],
+    seeds: int,
+    base: Mapping[str, object],
+    data: Sequence[Path],
+    out: Path,
 ) -> tuple[Run, ...]:
     """Return all runs, one seed of every variant before the next seed.
 
@@ -57,7 +63,7 @@ def make_runs(
         variants: What to train.
         seeds: From how many seeds each; 0, 1, ...
         base: Training configuration as its file gives it.
-        budget: Steps of each run.
+        data: Folders of demonstrations, each called after its task.
         out: Folder of the studies.
 
     Raises:
@@ -68,11 +74,11 @@ def make_runs(
         for variant in variants:
             # one process and one thread: bit-identical after a kill, and two runs side by side
             # beat one run on two cores
-            fixed = {"seed": seed, "max_steps": budget, "max_minutes": 0.0}
-            fixed |= {"processes": 1, "threads": 1}
+            fixed = {"seed": seed, "max_minutes": 0.0, "processes": 1, "threads": 1}
             values = overridden(base, {**variant.overrides, **fixed})
             config = from_mapping(TrainConfig, values, f"study, {variant.name}")
-            runs.append(Run(variant, seed, out / FOLDER / f"{variant.folder}-s{seed}", config))
+            folder = out / FOLDER / f"{variant.folder}-s{seed}"
+            runs.append(Run(variant, seed, folder, config, tuple(data)))
     return tuple(runs)
 
 
@@ -89,16 +95,18 @@ def overridden(base: Mapping[str, object], changes: Mapping[str, object]) -> dic
 
 
 def is_finished(run: Run) -> bool:
-    """Is the run's checkpoint there, made by this configuration?
+    """Is the run's checkpoint there, made by this configuration from these tasks?
 
     Raises:
-        ConfigError: One of another configuration is.
+        ConfigError: One made otherwise is.
     """
     path = run.checkpoint / "config.json"
     if not path.is_file():
         return False
-    old = json.loads(path.read_text(encoding="utf-8"))["training"]["config"]
-    new = json.loads(json.dumps(asdict(run.config)))
+    training = json.loads(path.read_text(encoding="utf-8"))["training"]
+    old = {**training["config"], "tasks": sorted(training["tasks"])}
+    tasks = sorted(folder.name for folder in run.data)
+    new = json.loads(json.dumps({**asdict(run.config), "tasks": tasks}))
     different = [
         f"{key}: {old.get(key)!r}, now {new[key]!r}"
         for key in new
@@ -113,7 +121,7 @@ def is_finished(run: Run) -> bool:
     return True
 
 
-def train_all(runs: Sequence[Run], data: Sequence[Path], jobs: int) -> None:
+def train_all(runs: Sequence[Run], jobs: int) -> None:
     """Train what is not finished, `jobs` runs side by side.
 
     Raises:
@@ -123,11 +131,13 @@ def train_all(runs: Sequence[Run], data: Sequence[Path], jobs: int) -> None:
     todo = [run for run in runs if not is_finished(run)]
     side_by_side = jobs > 1 and len(todo) > 1
     if side_by_side:
+        for run in todo:
+            open_data(run.config, run.data)  # one process fills the cache that all of them map
         os.environ["TQDM_DISABLE"] = "1"  # read where tqdm is imported: in the new processes
     try:
         bar = tqdm.tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", desc="train")
         with bar:
-            for run, finished in share(todo, jobs, partial(_open, tuple(data))):
+            for run, finished in share(todo, jobs, _open):
                 if not finished:
                     raise OneStepError(f"training {run.folder} was interrupted", do="run again")
                 bar.update()
@@ -136,12 +146,12 @@ def train_all(runs: Sequence[Run], data: Sequence[Path], jobs: int) -> None:
             del os.environ["TQDM_DISABLE"]
 
 
-def _open(data: tuple[Path, ...]) -> Callable[[Run], bool]:
-    return partial(_train, data)
+def _open() -> Callable[[Run], bool]:
+    return _train
 
 
-def _train(data: tuple[Path, ...], run: Run) -> bool:
-    return train(run.config, data, run.folder).is_finished
+def _train(run: Run) -> bool:
+    return train(run.config, run.data, run.folder).is_finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class StudyRequest:
         data: Folder with a dataset a task.
         out: Folder for trainings, episodes and reports; studies share it.
         config: Training configuration that the variants change.
-        steps_budget: Steps of each training.
+        steps_budget: Steps of each training; None takes the configuration's.
         seeds: Trainings of each variant.
         episodes: Of each cell and training.
         seed: Episode i of every cell runs seed + i.
@@ -53,7 +53,7 @@ class StudyRequest:
     data: Path
     out: Path
     config: Path
-    steps_budget: int
+    steps_budget: int | None
     seeds: int
     episodes: int
     seed: int
@@ -76,13 +76,14 @@ def run_study(request: StudyRequest) -> int:
     for task in request.tasks:
         task_named(task)
     for name in ("steps_budget", "seeds", "episodes", "jobs"):
-        if getattr(request, name) < 1:
-            raise ConfigError(f"{name} is too small", got=getattr(request, name), allowed=">= 1")
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is too small", got=value, allowed=">= 1")
     runs = _runs(study, request)
     entries = _entries(study, runs, request)
     print(status_line(runs, _grid(entries, request), request.out))
     if not request.is_status:
-        train_all(runs, [request.data / task for task in request.tasks], request.jobs)
+        train_all(runs, request.jobs)
         run_grid(resolved(_grid(entries, request)), request.out)
     _write(study, entries, request)
     return 0
@@ -92,7 +93,10 @@ def _runs(study: Study, request: StudyRequest) -> tuple[Run, ...]:
     if not study.variants:
         return ()
     base = read_yaml(request.config)
-    return make_runs(study.variants, request.seeds, base, request.steps_budget, request.out)
+    if request.steps_budget is not None:
+        base = {**base, "max_steps": request.steps_budget}
+    data = [request.data / task for task in request.tasks]
+    return make_runs(study.variants, request.seeds, base, data, request.out)
 
 
 def _entries(study: Study, runs: Sequence[Run], request: StudyRequest) -> list[Entry]:

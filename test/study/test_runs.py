@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,13 +19,15 @@ from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.episode_log import EpisodeLog, Record
 from onestep_vla_ros.train.grid import Grid
 
-BASE = read_yaml(min((share_dir() / "config").glob("train_*.yaml")))
+BASE = {**read_yaml(share_dir() / "config" / "train_study.yaml"), "max_steps": 100}
+DATA = [Path("data/place"), Path("data/lift")]
 
 
 def write_checkpoint(run, **changes):
     run.checkpoint.mkdir(parents=True)
+    tasks = dict.fromkeys(changes.pop("tasks", ("lift", "place")), {"episodes": 9})
     config = {**asdict(run.config), **changes}
-    text = json.dumps({"training": {"config": config, "minutes": 3.0}})
+    text = json.dumps({"training": {"config": config, "tasks": tasks}})
     (run.checkpoint / "config.json").write_text(text)
 
 
@@ -35,7 +38,7 @@ def write_log(run, steps, minutes):
 
 @pytest.fixture
 def runs(tmp_path):
-    return make_runs((UNIFORM, ALPHA_4), 2, BASE, 100, tmp_path)
+    return make_runs((UNIFORM, ALPHA_4), 2, BASE, DATA, tmp_path)
 
 
 def test_every_variant_is_trained_from_every_seed_on_one_process(runs):
@@ -52,7 +55,7 @@ def test_every_variant_is_trained_from_every_seed_on_one_process(runs):
 
 
 def test_overrides_reach_into_a_section_and_leave_the_base_alone(tmp_path):
-    (run,) = make_runs(HORIZONS[3:], 1, BASE, 10, tmp_path)
+    (run,) = make_runs(HORIZONS[3:], 1, BASE, DATA, tmp_path)
     assert run.config.head["horizon"] == 40
     assert run.config.head["width"] == BASE["head"]["width"]
     assert BASE["head"]["horizon"] != 40
@@ -64,21 +67,25 @@ def test_a_finished_run_is_skipped_and_one_made_otherwise_refused(runs):
     write_checkpoint(runs[0])
     assert is_finished(runs[0])
     write_checkpoint(runs[1], save_every=77, alpha=8.0)
-    with pytest.raises(ConfigError, match=r"alpha: 8.0, now 4.0$|alpha: 8.0, now 4.0;"):
+    with pytest.raises(ConfigError, match=r"got: alpha: 8.0, now 4.0; do"):
         is_finished(runs[1])
+    write_checkpoint(runs[2], tasks=["place"])
+    with pytest.raises(ConfigError, match=r"tasks: \['place'\], now \['lift', 'place'\]"):
+        is_finished(runs[2])
 
 
 def test_only_what_is_left_is_trained_and_an_interruption_is_no_success(runs, monkeypatch):
     trained = []
 
     def train(config, data, out):
+        assert data == tuple(DATA)
         trained.append(out)
         return SimpleNamespace(is_finished=out != runs[3].folder)
 
     monkeypatch.setattr(runs_file, "train", train)
     write_checkpoint(runs[1])
     with pytest.raises(OneStepError, match="alpha4-s1 was interrupted"):
-        train_all(runs, [], 1)
+        train_all(runs, 1)
     assert trained == [runs[0].folder, runs[2].folder, runs[3].folder]
 
 
