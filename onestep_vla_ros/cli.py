@@ -123,11 +123,19 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
 
 def _run_train(options: argparse.Namespace) -> int:
     """Train a checkpoint on demonstrations; run again to continue."""
+    from onestep_vla_ros.train.dataset_meta import read_folder_meta
+    from onestep_vla_ros.train.rollouts import rollouts_of
     from onestep_vla_ros.train.trainer import load_train_config, train
 
-    path = options.config or share_dir() / "config" / "train_nano.yaml"
+    config = load_train_config(options.config or share_dir() / "config" / "train_nano.yaml")
     data = options.data or sorted(p for p in Path("data").glob("*") if (p / "meta").is_dir())
-    train(load_train_config(path), data, options.out, resume=not options.fresh)
+    if not data:
+        raise ConfigError(
+            "no demonstrations", got="no dataset in data/", do="onestep-vla demos, or name --data"
+        )
+    metas = [read_folder_meta(folder, []) for folder in data]
+    rollout = rollouts_of([meta.task for meta in metas if meta], config.processes)
+    train(config, data, options.out, resume=not options.fresh, rollout=rollout)
     return BAR_MET
 
 
