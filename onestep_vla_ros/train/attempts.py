@@ -65,7 +65,7 @@ def save_attempt(folder: Path, attempt: Attempt) -> None:
     """Write an attempt under `folder`/.attempts in one move; its videos must be there before."""
     path = _path(folder, attempt.number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path).with_suffix(f".{os.getpid()}")
+    part = part_of(path)
     with part.open("wb") as file:
         arrays: dict[str, Any] = {
             "seed": np.array(attempt.seed),

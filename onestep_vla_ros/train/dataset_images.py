@@ -19,7 +19,7 @@ from onestep_vla_ros.core.errors import DatasetError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.policy.images import resize_uint8
 from onestep_vla_ros.train.dataset_meta import FolderMeta
-from onestep_vla_ros.train.lerobot_layout import FPS, video_key
+from onestep_vla_ros.train.lerobot_layout import FPS, is_alive, video_key
 from onestep_vla_ros.train.lerobot_reader import Clip, Tables, check_stats
 from onestep_vla_ros.train.lerobot_stats import histogram, of_pixels
 from onestep_vla_ros.train.lerobot_video import read_video
@@ -131,7 +131,7 @@ def decode_images(
 def begin(cache: Path) -> Path:
     """Return an empty folder to make `cache` in; what killed processes left goes first."""
     for left in cache.parent.glob("*.partial"):
-        if not _is_alive(int(left.name.split(".")[-3])):
+        if not is_alive(int(left.name.split(".")[-3])):
             shutil.rmtree(left, ignore_errors=True)
     partial = cache.with_name(f"{cache.name}.{os.getpid()}.{threading.get_ident()}.partial")
     partial.mkdir(parents=True)
@@ -146,16 +146,6 @@ def move(partial: Path, cache: Path) -> None:
         shutil.rmtree(partial)
         if not cache.is_dir():
             raise
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _decode_camera(

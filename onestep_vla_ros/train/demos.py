@@ -27,9 +27,9 @@ from onestep_vla_ros.train.attempts import (
     save_attempt,
 )
 from onestep_vla_ros.train.crew import share
-from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, video_key
+from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, sweep_parts, video_key
 from onestep_vla_ros.train.lerobot_stats import histogram
-from onestep_vla_ros.train.lerobot_video import read_video, write_video
+from onestep_vla_ros.train.lerobot_video import read_videos, write_videos
 from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble, replace_file
 
 RECORD_EVERY = round(1.0 / (FPS * PERIOD_S))
@@ -77,6 +77,7 @@ def write_demos(
         task=task, seed=seed, cameras=CAMERAS, expert="scripted privileged-state", state="measured"
     )
     _claim(folder, facts)
+    sweep_parts(folder)
     todo = [i for i in range(episodes) if not is_done(folder, i)]
     failed = sum(
         not load_attempt(folder, i).success for i in range(episodes) if is_done(folder, i)
@@ -185,12 +186,13 @@ class Recorder:
             self._world.stage.show(moment)
             for camera in self._world.cameras:
                 images[camera.name].append(self._world.render(camera))
+        names = list(images)
+        paths = [self._folder / numbered(VIDEO_PATH, number, video_key(name)) for name in names]
+        stacks = [np.stack(images[name]) for name in names]
+        write_videos(dict(zip(paths, stacks, strict=True)))
         pixels = {}
-        for name, stack in images.items():
-            path = self._folder / numbered(VIDEO_PATH, number, video_key(name))
-            write_video(path, np.stack(stack))
-            shown, _ = read_video(path)
-            if len(shown) != len(stack):
-                raise DatasetError(f"{path} lost frames", got=len(shown), allowed=len(stack))
+        for name, path, (shown, _) in zip(names, paths, read_videos(paths), strict=True):
+            if len(shown) != len(physics):
+                raise DatasetError(f"{path} lost frames", got=len(shown), allowed=len(physics))
             pixels[name] = histogram(shown)
         return pixels

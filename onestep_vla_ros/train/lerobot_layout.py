@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,5 +70,23 @@ def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
 
 
 def part_of(path: Path) -> Path:
-    """Return the name under which `path` is written before it is renamed into place."""
-    return path.with_name(f".{path.name}.part")
+    """Return the name under which this process writes `path` before it renames it into place."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what processes that are no more left half written below `folder`."""
+    for part in folder.rglob(".*.part"):
+        if not is_alive(int(part.name.split(".")[-2])):
+            part.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Does a process of this number run?"""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

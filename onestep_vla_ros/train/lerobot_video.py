@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera images of an episode as an H.264 mp4, and back."""
+"""Camera images of an episode as H.264 mp4 files, and back."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,58 +21,113 @@ CRF = 14
 """Constant quality of x264, 0 lossless to 51; at this one the pictures look untouched."""
 KEYFRAME_EVERY = 5
 """Frames from one that stands alone to the next: what a random access has to decode."""
-_X264 = f"-c:v libx264 -preset veryfast -crf {CRF} -g {KEYFRAME_EVERY} -bf 0 -pix_fmt yuv420p"
+_X264 = f"-c:v libx264 -preset ultrafast -crf {CRF} -g {KEYFRAME_EVERY} -bf 0 -pix_fmt yuv420p"
 # One thread and no dates or versions, so the same pictures make the same bytes.
 _EXACT = "-threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1 -f mp4"
-_RAW = "-f rawvideo -pix_fmt yuv420p -fps_mode passthrough -threads 1"
-_SCALER = "-sws_flags bicubic+accurate_rnd+full_chroma_int+bitexact"
+_RAW = "-f rawvideo -pix_fmt yuv420p"
 
 
-def write_video(path: Path, images: NDArray[np.uint8]) -> None:
-    """Write images (N, h, w, 3) RGB at `FPS`, beside `path` first and renamed when complete.
+def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
+    """Write images (N, h, w, 3) RGB of each path at `FPS`; h and w even, N alike.
+
+    One encoder does all, since starting it costs as much as a second of video. Files are
+    written beside their paths first and renamed when all are complete.
 
     Raises:
-        DatasetError: The encoder failed; `path` is as it was.
+        DatasetError: The encoder failed; the paths are as they were.
     """
-    _, height, width, _ = images.shape
-    raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {FPS} -i -"
-    part = part_of(path).with_suffix(f".{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    options = f"-v error -y {raw} {_SCALER} {_X264} {_EXACT}".split()
-    done = subprocess.run(  # noqa: S603 - the encoder that imageio-ffmpeg brings
-        [ffmpeg, *options, str(part)],
-        input=np.ascontiguousarray(images).data,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        part.unlink(missing_ok=True)
-        reason = done.stderr.decode(errors="replace").strip().replace("\n", " ")
-        raise DatasetError(f"{path} could not be written", got=reason, do="free some space")
-    os.replace(part, path)
+    parts = {path: part_of(path) for path in videos}
+    planes, crops, row = [], [], 0
+    widest = max(images.shape[2] for images in videos.values())
+    for k, (path, images) in enumerate(videos.items()):
+        count, height, width, _ = images.shape
+        if height % 2 or width % 2:
+            size = f"{height}x{width}"
+            raise DatasetError(f"{path} could not be written", got=size, allowed="even sizes")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        planes.append(np.pad(images, ((0, 0), (0, 0), (0, widest - width), (0, 0))))
+        crops.append(f"[i{k}]crop={width}:{height}:0:{row}[o{k}]")
+        row += height
+    split = f"[0]split={len(crops)}" + "".join(f"[i{k}]" for k in range(len(crops)))
+    command = f"-v error -y {_RAW} -s {widest}x{row} -r {FPS} -i - -filter_complex".split()
+    command.append(";".join([split, *crops]))
+    for k, part in enumerate(parts.values()):
+        command += [*f"-map [o{k}] {_X264} {_EXACT}".split(), str(part)]
+    fault = _ffmpeg(command, _to_planes(np.concatenate(planes, axis=1)))
+    if fault:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        names = ", ".join(map(str, parts))
+        raise DatasetError(f"{names} could not be written", got=fault, do="free some space")
+    for path, part in parts.items():
+        os.replace(part, path)
+
+
+def read_videos(paths: Sequence[Path]) -> list[tuple[NDArray[np.uint8], float]]:
+    """Return all images of each video, (N, h, w, 3) RGB, and its frames a second.
+
+    The planes come as they are and are turned into RGB here: both ffmpeg's and OpenCV's own
+    conversion round down, which darkens every picture by more than one level.
+
+    Raises:
+        DatasetError: A file is missing or no video.
+    """
+    forms = [_form(path) for path in paths]
+    with tempfile.TemporaryDirectory(prefix="onestep_vla_") as folder:
+        command = ["-v", "error", "-y"]
+        for path in paths:
+            command += ["-threads", "1", "-i", str(path)]
+        raw = [Path(folder) / str(k) for k in range(len(paths))]
+        for k, out in enumerate(raw):
+            command += f"-map {k}:v {_RAW} -fps_mode passthrough -threads 1".split() + [str(out)]
+        fault = _ffmpeg(command, b"")
+        if fault:
+            raise DatasetError("cannot be read", got=fault, allowed="H.264 mp4")
+        found = []
+        for (height, width, rate_hz), out in zip(forms, raw, strict=True):
+            planes = np.fromfile(out, np.uint8).reshape(-1, height * 3 // 2, width)
+            images = np.empty((len(planes), height, width, 3), np.uint8)
+            for plane, image in zip(planes, images, strict=True):
+                cv2.cvtColor(plane, cv2.COLOR_YUV2RGB_I420, dst=image)
+            found.append((images, rate_hz))
+    return found
 
 
 def read_video(path: Path) -> tuple[NDArray[np.uint8], float]:
-    """Return all images of a video, (N, h, w, 3) RGB, and its frames a second.
+    """Return the images of one video and its frames a second; see `read_videos`."""
+    return read_videos([path])[0]
 
-    Raises:
-        DatasetError: The file is missing or no video.
-    """
+
+def _form(path: Path) -> tuple[int, int, float]:
+    """Return height, width [pixels] and frames a second."""
     if not path.is_file():
         raise DatasetError("missing")
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     properties = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FPS)
     height, width, rate_hz = (float(capture.get(name)) for name in properties)
     capture.release()
-    # The planes come as they are and are turned into RGB here: both ffmpeg's and OpenCV's own
-    # conversion round down, which darkens every picture by more than one level.
-    shape = (-1, int(height) * 3 // 2, int(width))
-    options = f"-v error -threads 1 -i {{}} {_RAW} -".split()
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), *(o.format(path) for o in options)]
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - as above
-    if done.returncode != 0 or not done.stdout or height * width == 0:
-        reason = done.stderr.decode(errors="replace").strip().replace("\n", " ")[-200:]
-        raise DatasetError("cannot be read", got=reason or "no frame", allowed="H.264 mp4")
-    planes = np.frombuffer(done.stdout, np.uint8).reshape(shape)
-    return np.stack([cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420) for p in planes]), rate_hz
+    if height < 1 or width < 1:
+        raise DatasetError("cannot be read", got="no video", allowed="H.264 mp4")
+    return int(height), int(width), rate_hz
+
+
+def _to_planes(images: NDArray[np.uint8]) -> bytes:
+    """Return images (N, h, w, 3) as yuv420p, each colour sample the mean of its four pixels."""
+    count, height, width, _ = images.shape
+    planes = np.empty((count, height * 3 // 2, width), np.uint8)
+    for image, plane in zip(images, planes, strict=True):
+        cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420, dst=plane)
+        small = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        alike = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        plane[height:] = cv2.cvtColor(alike, cv2.COLOR_RGB2YUV_I420)[height:]
+    return planes.tobytes()
+
+
+def _ffmpeg(arguments: Sequence[str], given: bytes) -> str:
+    """Run the ffmpeg that imageio-ffmpeg brings; return what it complained of, or nothing."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603
+    if done.returncode == 0:
+        return ""
+    reason = done.stderr.decode(errors="replace").strip().replace("\n", " ")
+    return reason[-200:] or f"exit status {done.returncode}"

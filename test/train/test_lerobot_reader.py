@@ -12,7 +12,7 @@ from tiny_demos import FRAMES, SIZES, square, write_dataset
 
 from onestep_vla_ros.core.errors import DatasetError
 from onestep_vla_ros.train.dataset import open_dataset
-from onestep_vla_ros.train.lerobot_video import write_video
+from onestep_vla_ros.train.lerobot_video import write_videos
 
 DATA = "data/chunk-000/file-000.parquet"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
@@ -95,17 +95,17 @@ def test_a_video_that_is_none_is_named(demos):
 
 
 def test_a_video_with_too_few_frames_is_named(demos):
-    write_video(demos / TOP.format(3), square(0.5, (48, 64), FRAMES - 1))
+    write_videos({demos / TOP.format(3): square(0.5, (48, 64), FRAMES - 1)})
     assert f"{demos / TOP.format(3)}: frames: got: 11; allowed: 12" in _refused(demos)
 
 
 def test_a_video_of_another_size_is_named(demos):
-    write_video(demos / TOP.format(3), square(0.5, (32, 64)))
+    write_videos({demos / TOP.format(3): square(0.5, (32, 64))})
     assert f"{demos / TOP.format(3)}: size: got: 32x64; allowed: 48x64" in _refused(demos)
 
 
 def test_a_video_of_another_episode_shows_in_the_statistics(demos):
-    write_video(demos / TOP.format(3), np.zeros((FRAMES, 48, 64, 3), np.uint8))
+    write_videos({demos / TOP.format(3): np.zeros((FRAMES, 48, 64, 3), np.uint8)})
     assert f"{demos}/meta/stats.json: observation.images.top.mean" in _refused(demos)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onestep_vla_ros.core.errors import DatasetError
-from onestep_vla_ros.train.lerobot_video import read_video, write_video
+from onestep_vla_ros.train.lerobot_video import read_video, read_videos, write_videos
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def images():
 
 
 def test_every_frame_comes_back_nearly_as_it_was_and_not_darker(tmp_path, images):
-    write_video(tmp_path / "a.mp4", images)
+    write_videos({tmp_path / "a.mp4": images})
     shown, rate_hz = read_video(tmp_path / "a.mp4")
     assert rate_hz == 10.0
     assert shown.shape == images.shape
@@ -32,14 +32,23 @@ def test_every_frame_comes_back_nearly_as_it_was_and_not_darker(tmp_path, images
 
 def test_the_same_images_make_the_same_bytes_and_leave_no_part(tmp_path, images):
     for name in ("a", "b"):
-        write_video(tmp_path / f"{name}.mp4", images)
+        write_videos({tmp_path / f"{name}.mp4": images})
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
+def test_videos_of_different_sizes_share_an_encoder_and_a_decoder(tmp_path, images):
+    small = np.ascontiguousarray(images[:, :32, 20:84])
+    videos = {tmp_path / "big" / "a.mp4": images, tmp_path / "small" / "b.mp4": small}
+    write_videos(videos)
+    for (shown, _), meant in zip(read_videos(list(videos)), videos.values(), strict=True):
+        assert shown.shape == meant.shape
+        assert np.abs(shown.astype(float) - meant).mean() < 2.5
+
+
 def test_what_cannot_be_encoded_is_an_error_and_leaves_nothing(tmp_path, images):
     with pytest.raises(DatasetError, match="could not be written"):
-        write_video(tmp_path / "a.mp4", images[:, :, :127])
+        write_videos({tmp_path / "a.mp4": images[:, :, :127]})
     assert list(tmp_path.iterdir()) == []
 
 

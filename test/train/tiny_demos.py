@@ -11,7 +11,7 @@ from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.train.attempts import Attempt, save_attempt
 from onestep_vla_ros.train.lerobot_layout import VIDEO_PATH, numbered, video_key
 from onestep_vla_ros.train.lerobot_stats import histogram
-from onestep_vla_ros.train.lerobot_video import read_video, write_video
+from onestep_vla_ros.train.lerobot_video import read_video, write_videos
 from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble
 from onestep_vla_ros.train.train_config import TrainConfig
 
@@ -45,7 +45,7 @@ def tiny_attempt(folder, index, sizes=SIZES):
     pixels = {}
     for name, size in sizes.items():
         path = folder / numbered(VIDEO_PATH, index, video_key(name))
-        write_video(path, square(x, (2 * size[0], 2 * size[1])))
+        write_videos({path: square(x, (2 * size[0], 2 * size[1]))})
         pixels[name] = histogram(read_video(path)[0])
     return Attempt(
         number=index,
