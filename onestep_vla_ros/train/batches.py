@@ -97,20 +97,31 @@ class Batches:
 def _augment(
     stack: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Return (B, 3, h, w) of (B, h, w, 3), shifted (edges repeated) and tinted."""
+    """Return (B, 3, h, w) of (B, h, w, 3), each image shifted and tinted by itself."""
     batch, height, width, _ = stack.shape
     shift = augmentation.shift_px
     if shift:
         moves = rng.integers(-shift, shift + 1, (batch, 2))
-        rows = np.clip(np.arange(height) + moves[:, :1], 0, height - 1)
-        columns = np.clip(np.arange(width) + moves[:, 1:], 0, width - 1)
-        stack = np.stack([x[r][:, c] for x, r, c in zip(stack, rows, columns, strict=True)])
-    images = torch.from_numpy(stack).permute(0, 3, 1, 2)
+        stack = np.stack([_shift(x, *move) for x, move in zip(stack, moves.tolist(), strict=True)])
     if not augmentation.colour:
-        return images
+        return torch.from_numpy(stack).permute(0, 3, 1, 2)
     numbers = rng.uniform(-augmentation.colour, augmentation.colour, (2, batch, 3, 1, 1))
     gain, offset = torch.from_numpy(numbers.astype(np.float32))
-    offset = offset[:, :1]  # one offset for all channels: brightness
-    return torch.addcmul(127.5 * offset, images.float().contiguous(), 1.0 + gain).clamp_(
-        0.0, 255.0
-    )
+    offset = offset[:, :1, 0]  # one offset for all channels: brightness
+    gain = gain.view(batch, 1, 3).repeat(1, 1, width)  # a row of pixels is one long vector
+    lines = torch.from_numpy(stack).view(batch, height, -1).float()
+    lines = torch.addcmul(127.5 * offset, lines, 1.0 + gain).clamp_(0.0, 255.0)
+    return lines.view(stack.shape).permute(0, 3, 1, 2)
+
+
+def _shift(image: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """Return what lies (down, right) pixels further in an image (h, w, 3); edges are repeated."""
+    height, width, _ = image.shape
+    top, bottom = max(0, -down), height - max(0, down)
+    left, end = max(0, -right), width - max(0, right)
+    out = np.empty_like(image)
+    out[top:bottom, left:end] = image[top + down : bottom + down, left + right : end + right]
+    out[top:bottom, :left] = out[top:bottom, left : left + 1]
+    out[top:bottom, end:] = out[top:bottom, end - 1 : end]
+    out[:top], out[bottom:] = out[top], out[bottom - 1]
+    return out

@@ -137,7 +137,7 @@ def _group(config: TrainConfig, rank: int, store: str) -> Iterator[Team]:
 
 @contextmanager
 def launched_team(config: TrainConfig) -> Iterator[Team]:
-    """Yield this process's place in what `accelerate launch` started.
+    """Yield this process's place in what `accelerate launch` (or torchrun) started.
 
     Accelerate gives each process its device and connects them (nccl between GPUs, gloo between
     CPUs); the step itself is the same as without it.
@@ -166,8 +166,9 @@ def launched_team(config: TrainConfig) -> Iterator[Team]:
             got=accelerator.num_processes,
             allowed=f"{config.processes} (processes)",
         )
+    device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
     try:
-        yield Team(accelerator.process_index, config.processes, str(accelerator.device))
+        yield Team(accelerator.process_index, config.processes, device)
     finally:
         torch.set_num_threads(threads)
         accelerator.end_training()

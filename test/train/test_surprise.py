@@ -1,32 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import numpy as np
-from tiny_demos import write_episode
+import pytest
+from tiny_demos import SIZES, write_dataset
 
 from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.train.dataset import open_dataset
 from onestep_vla_ros.train.surprise import repeats, surprise
 
 
-def _forks(demos):
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
     """Ten episodes that rest alike, then move joint 4 up or down; half way the state tells."""
-    for i in range(10):
+
+    def fork(attempt):
         plan = np.zeros((12, 14), np.float32)
-        plan[:, 3] = (-1) ** i * np.concatenate([np.zeros(6), np.linspace(0.2, 1.2, 6)])
-        frame = np.array([3, 4, 5, 6, 7, 8, 9] + [9] * 5, np.int32)
-        write_episode(demos, i, plan=plan, frame=frame, q=plan[frame])
-    data = open_dataset(demos, 2)
-    frames = np.arange(len(data.q))
-    return data, frames, Normalizer.fit(data.q, data.action)
+        plan[:, 3] = (-1) ** attempt.number * np.concatenate(
+            [np.zeros(6), np.linspace(0.2, 1.2, 6)]
+        )
+        frame = np.array([3, 4, 5, 6, 7, 8, 9] + [9] * 5)
+        return dataclasses.replace(attempt, state=plan[frame], action=plan[frame + 1])
+
+    folder = tmp_path_factory.mktemp("forks")
+    write_dataset(folder, change=fork)
+    data = open_dataset([folder], 2, SIZES)
+    return data, np.arange(len(data.q)), Normalizer.fit(data.q, data.action)
 
 
-def test_a_frame_before_the_fork_surprises_and_one_after_it_does_not(demos):
-    data, frames, normalizer = _forks(demos)
+def test_a_frame_before_the_fork_surprises_and_one_after_it_does_not(forks):
+    data, frames, normalizer = forks
     error = surprise(data, frames, normalizer).reshape(10, 12)
     assert (error[:, 2] > 10 * error[:, 5]).all()
 
 
-def test_its_own_episode_foretells_nothing(demos):
-    data, frames, normalizer = _forks(demos)
+def test_its_own_episode_foretells_nothing(forks):
+    data, frames, normalizer = forks
     alone = frames[data.episode == 0]
     assert np.array_equal(surprise(data, alone, normalizer), np.zeros(len(alone)))
 
