@@ -14,7 +14,6 @@ from onestep_vla_ros.sim.perturbation import Variation
 from onestep_vla_ros.sim.rest import RestClock
 from onestep_vla_ros.sim.rings_expert import RingsExpert
 from onestep_vla_ros.sim.rings_scene import (
-    BARE,
     HOLE_M,
     LARGE,
     PEG,
@@ -88,7 +87,7 @@ class RingsTask:
             poses=rings,
             fixtures={PEG: Pose(float(x_m), float(y_m), 0.0)},
             large_arm=large_arm,
-            colours={r: COLOURS[c][:3] for r, c in zip(RINGS, colours, strict=False)},
+            paint={r: COLOURS[c][:3] for r, c in zip(RINGS, colours, strict=False)},
         )
 
     def judge(self, model: mujoco.MjModel) -> RingsJudge:
@@ -119,7 +118,6 @@ class RingsJudge:
     """Both rings rest on the peg, released by every finger, the small one on the large one."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self._model = model
         self._peg = model.body(PEG).id
         self._ring = {r: model.body(r).id for r in RINGS}
         self._clocks = {r: RestClock(model, r) for r in RINGS}
@@ -129,9 +127,6 @@ class RingsJudge:
         """Forget everything: the episode of `scene` starts."""
         for clock in self._clocks.values():
             clock.reset()
-        for ring, colour in scene.colours.items():  # on top of the tint it was given
-            geoms = np.flatnonzero(self._model.geom_bodyid == self._ring[ring])
-            self._model.geom_rgba[geoms, :3] += np.array(colour) - BARE[:3]
 
     def update(self, data: mujoco.MjData, touches: Touches) -> None:
         """Take in the state after a physics step."""

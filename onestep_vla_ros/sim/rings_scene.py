@@ -21,8 +21,6 @@ HOLE_M = {LARGE: 0.018, SMALL: 0.0155}
 THICKNESS_M = 0.018
 BASE_RADIUS_M, BASE_HEIGHT_M = 0.028, 0.005
 ROD_RADIUS_M, PEG_HEIGHT_M = 0.006, 0.058
-BARE = (0.5, 0.5, 0.5, 1.0)
-"""The rings' colour before an episode gives them one."""
 _MASS_KG = {LARGE: 0.04, SMALL: 0.025}
 _SEGMENTS = 12
 _PEG_RGBA = (0.95, 0.94, 0.90, 1.0)
@@ -37,11 +35,9 @@ class RingsScene(Scene):
 
     Attributes:
         large_arm: The arm on whose side the large ring lies; the small one is the other's.
-        colours: Ring to its colour (r, g, b), 0..1.
     """
 
     large_arm: str
-    colours: dict[str, tuple[float, float, float]]
 
 
 def add_ring(spec: mujoco.MjSpec, name: str) -> None:
@@ -62,7 +58,6 @@ def add_ring(spec: mujoco.MjSpec, name: str) -> None:
             size=size,
             pos=[middle * np.cos(angle), middle * np.sin(angle), 0.0],
             quat=[np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)],
-            rgba=BARE,
             mass=_MASS_KG[name] / _SEGMENTS,
             condim=4,
             friction=FRICTION,

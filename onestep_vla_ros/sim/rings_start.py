@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import JointError
 from onestep_vla_ros.core.joints import arm_slice
 from onestep_vla_ros.sim.kinematics import ArmKinematics, tool_rotation
+from onestep_vla_ros.sim.objects import DISTRACTORS
 from onestep_vla_ros.sim.rings_expert import (
     APPROACH,
     CARRY_M,
@@ -40,6 +41,7 @@ already on the peg, or with a ring fallen beside the peg."""
 MISTAKE_SHARE = 0.15
 """Share of all demonstrations, from home, whose first grasp of one ring misses on purpose."""
 _TRIES = 20
+_CLEAR_M = 0.09  # an open gripper fits between a ring and a stray object
 
 _Draw = Callable[[], tuple[NDArray[np.float64], float]]
 
@@ -137,12 +139,17 @@ class _Beginning:
         self._stage.put(LARGE, Pose(float(x_m), float(y_m), z_m, turn))
 
     def _drop(self, ring: str) -> None:
-        away_m = OUTER_M[LARGE] + OUTER_M[ring] + self._rng.uniform(0.04, 0.06)
-        angle = self._rng.uniform(-0.9, 0.9)
-        x_m = self._peg.x_m - away_m * np.sin(abs(angle))  # towards the robot: in reach
-        y_m = self._peg.y_m + side_of(self._arms[ring]) * away_m * np.cos(angle)
-        turn = float(self._rng.uniform(0.0, np.pi))
-        self._stage.put(ring, Pose(float(x_m), float(y_m), THICKNESS_M / 2, turn))
+        """Lay a ring beside the peg, on its arm's side, clear of stray objects."""
+        strays = [self._stage.position(name)[:2] for name in DISTRACTORS]
+        for _ in range(_TRIES):
+            away_m = OUTER_M[LARGE] + OUTER_M[ring] + self._rng.uniform(0.04, 0.06)
+            angle = self._rng.uniform(0.0, 0.9)
+            x_m = float(self._peg.x_m - away_m * np.sin(angle))  # towards the robot: in reach
+            y_m = float(self._peg.y_m + side_of(self._arms[ring]) * away_m * np.cos(angle))
+            turn = float(self._rng.uniform(0.0, np.pi))
+            if all(np.hypot(*(at - (x_m, y_m))) > _CLEAR_M for at in strays):
+                self._stage.put(ring, Pose(x_m, y_m, THICKNESS_M / 2, turn))
+                return
 
     def _move(self, arm: str, draw: _Draw, home_share: float = 0.0) -> None:
         """Move an arm to the first point that is in reach, then by a share of the way home."""
