@@ -71,9 +71,15 @@ def test_the_difference_lies_in_its_interval_and_the_mirror_image_in_the_mirrore
 
 
 def test_the_paired_interval_is_narrower_than_the_unpaired_one_when_outcomes_go_together():
-    together, apart = Paired(85, 5, 5, 5), Paired(81, 9, 9, 1)
+    together, apart = Paired(60, 5, 5, 30), Paired(42, 23, 23, 12)
     width = [pair.interval[1] - pair.interval[0] for pair in (together, apart)]
-    assert width[0] < 0.8 * width[1]
+    assert width[0] < 0.6 * width[1]
+
+
+def test_pairs_that_all_agree_do_not_make_the_difference_certain():
+    low, high = Paired(59, 0, 0, 41).interval
+    assert low == pytest.approx(-high)
+    assert 0.01 < high < 0.04
 
 
 @pytest.mark.parametrize("shares", [(0.85, 0.07, 0.03, 0.05), (0.5, 0.1, 0.3, 0.1)])

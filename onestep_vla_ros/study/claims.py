@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from onestep_vla_ros.study.markdown import p_text
 from onestep_vla_ros.study.pool import Comparison, Pool, compare
 from onestep_vla_ros.study.studies import ALPHA_4, ALPHA_8, HORIZONS, REGRESSION, UNIFORM
 from onestep_vla_ros.trials import Z_95
@@ -185,7 +186,7 @@ def _figure(found: Comparison) -> str:
     seeds = ", ".join(_points(d) for d in found.by_seed.values())
     return (
         f"{_points(found.paired.difference)} points ({_points(low)} to {_points(high)}, "
-        f"p {found.paired.p:.2g}; by training seed {seeds})"
+        f"p {p_text(found.paired.p)}; by training seed {seeds})"
     )
 
 

@@ -99,9 +99,13 @@ def signed_span(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
 
 
+def p_text(p: float) -> str:
+    """Return a p to three digits."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _against(summary: Summary) -> tuple[str, str, str]:
     paired = summary.paired
     if paired is None:
         return _NONE, _NONE, _NONE
-    p = "< 0.001" if paired.p < 0.001 else f"{paired.p:.3f}"
-    return f"{100 * paired.difference:+.1f}", signed_span(paired.interval), p
+    return f"{100 * paired.difference:+.1f}", signed_span(paired.interval), p_text(paired.p)

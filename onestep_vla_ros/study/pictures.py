@@ -84,7 +84,8 @@ def draw(
         is_even: Values stand at even distances instead of to scale.
         is_bar: Bars instead of curves.
     """
-    width = 2.0 + (4.6 if is_bar else 3.6) * len(panels)
+    bars = sum(len(points) for points in next(iter(panels.values())).values())
+    width = max(2.0 + (0.35 * bars if is_bar else 3.6) * len(panels), 5.6)
     most = max(len(curves) for curves in panels.values())
     figure = Figure(figsize=(width, 4.2 + 0.12 * most), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]

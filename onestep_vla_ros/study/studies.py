@@ -48,6 +48,8 @@ class Study:
         rows: Dimension down the table: `VARIANT`, `PERTURBATION` or an attribute of `Cell`.
         columns: Dimension across it; "task" makes one table instead of one a task.
         about: One sentence above the table.
+        under: Words under its picture.
+        is_over_columns: The picture's curves are the rows; otherwise the columns.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Study:
     rows: str
     columns: str
     about: str
+    under: str
+    is_over_columns: bool = False
     steps: tuple[int, ...] = (1,)
     latencies_s: tuple[float, ...] = (0.06,)
     axes: tuple[str, ...] = (NO_AXIS,)
@@ -122,6 +126,8 @@ STUDIES: Mapping[str, Study] = {
             rows=VARIANT,
             columns="steps",
             about="Training-time distribution of the noise level by decoder steps.",
+            under="decoder steps K",
+            is_over_columns=True,
             steps=(1, 2, 5, 10),
         ),
         Study(
@@ -130,6 +136,7 @@ STUDIES: Mapping[str, Study] = {
             rows=VARIANT,
             columns="steps",
             about="Waypoints in a chunk (0.1 s each, α = 4) by decoder steps.",
+            under="waypoints in a chunk H",
             steps=(1, 10),
         ),
         Study(
@@ -139,6 +146,7 @@ STUDIES: Mapping[str, Study] = {
             columns="steps",
             about="Time from an observation to its chunk reaching the bridge, by decoder steps. "
             "The bridge refuses observations older than 0.3 s.",
+            under="observation to chunk [s]",
             steps=(1, 10),
             latencies_s=(0.0, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
         ),
@@ -148,6 +156,7 @@ STUDIES: Mapping[str, Study] = {
             rows="ablation",
             columns="task",
             about="The same network without its images, its state or its sentence.",
+            under="",
             ablations=ABLATIONS,
         ),
         Study(
@@ -156,6 +165,7 @@ STUDIES: Mapping[str, Study] = {
             rows=PERTURBATION,
             columns="task",
             about="Scenes farther from the demonstrations, one axis at a time.",
+            under="",
             axes=(NO_AXIS, *AXES),
         ),
     )

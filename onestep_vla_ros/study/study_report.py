@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.study.claims import K1, K10, Table, Verdict, verdicts
-from onestep_vla_ros.study.markdown import percent, signed_span, span, table
+from onestep_vla_ros.study.markdown import p_text, percent, signed_span, span, table
 from onestep_vla_ros.study.pictures import Point, draw
 from onestep_vla_ros.study.pool import Pool, compare
-from onestep_vla_ros.study.studies import PERTURBATION, Study, Variant
+from onestep_vla_ros.study.studies import Study, Variant
 from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.grid import Results
 
-_NONE = "–"
-_BAR_ROWS = ("ablation", PERTURBATION)
+_NONE, _SAME = "–", "the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +51,22 @@ def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[s
 def study_markdown(study: Study, tables: Mapping[str, Table]) -> str:
     """Return the tables and the verdicts; what the README includes."""
     parts = [study.about, ""]
+    one_step = {v.name for v in study.variants if v.is_one_step}
     for title, pools in _titled(study, tables).items():
-        parts += [f"*{title}*", ""] if title else []
-        parts += [pool_table(pools, "" if study.columns == "task" else title), ""]
+        parts += [pool_table(pools, title, one_step), ""]
     parts += [_note(tables), ""]
     parts += [v.line() for v in verdicts(study.name, tables)]
     return "\n".join(parts).rstrip()
 
 
-def pool_table(pools: Table, title: str = "") -> str:
-    """Return success by row and column, with the paired difference of K where both are there."""
+def pool_table(pools: Table, title: str = "", one_step: Set[str] = frozenset()) -> str:
+    """Return success by row and column, with the paired difference of K where both are there.
+
+    Args:
+        pools: Of one task, or with tasks as columns.
+        title: Above the rows' names.
+        one_step: Rows whose first column stands for all.
+    """
     rows = list(dict.fromkeys(row for row, _ in pools))
     columns = list(dict.fromkeys(column for _, column in pools))
     has_gap = {K1, K10} <= set(columns)
@@ -69,7 +74,8 @@ def pool_table(pools: Table, title: str = "") -> str:
     lines = []
     for row in rows:
         found = [pools.get((row, column)) for column in columns]
-        shown = [f"{percent(p.rate)} ({span(p.interval)})" if p else _NONE for p in found]
+        missing = _SAME if row in one_step else _NONE
+        shown = [f"{percent(p.rate)} ({span(p.interval)})" if p else missing for p in found]
         lines.append([row, *shown, *(_gap(pools, row) if has_gap else [])])
     return table(head, lines, left=0)
 
@@ -116,18 +122,16 @@ def to_json(study: Study, tables: Mapping[str, Table]) -> dict[str, object]:
 
 
 def draw_study(study: Study, tables: Mapping[str, Table], path: Path) -> None:
-    """Draw one panel a task: curves over K or a number, bars over words."""
-    over_columns = study.columns == "steps" and not study.rows.endswith("_s")
+    """Draw curves of rows over K or of K over a number, a panel a task; bars side by side."""
+    is_bar = study.columns == "task"
     panels: dict[str, dict[str, list[Point]]] = {}
     for task, pools in tables.items():
-        curves = panels.setdefault(task, {})
+        curves = panels.setdefault("" if is_bar else task, {})
         for (row, column), pool in pools.items():
-            name, x = (row, column) if over_columns else (column, row)
-            name = "all" if study.columns == "task" else name
-            curves.setdefault(name, []).append(Point(_number(x), pool.rate, pool.interval))
-    is_bar = study.rows in _BAR_ROWS
-    words = "decoder steps K" if over_columns else study.rows.removesuffix("_s").replace("_", " ")
-    draw(panels, words, path, is_even=is_bar or over_columns, is_bar=is_bar)
+            x, name = (column, row) if study.is_over_columns else (row, column)
+            point = Point(x if is_bar else _number(x), pool.rate, pool.interval)
+            curves.setdefault(name, []).append(point)
+    draw(panels, study.under, path, is_even=is_bar or study.is_over_columns, is_bar=is_bar)
 
 
 def _titled(study: Study, tables: Mapping[str, Table]) -> Mapping[str, Table]:
@@ -145,8 +149,8 @@ def _gap(pools: Table, row: str) -> tuple[str, str]:
     found = compare(ten, one) if one and ten else None
     if found is None:
         return _NONE, _NONE
-    p = "< 0.001" if found.paired.p < 0.001 else f"{found.paired.p:.3f}"
-    return f"{100 * found.paired.difference:+.1f} ({signed_span(found.paired.interval)})", p
+    difference = f"{100 * found.paired.difference:+.1f} ({signed_span(found.paired.interval)})"
+    return difference, p_text(found.paired.p)
 
 
 def _note(tables: Mapping[str, Table]) -> str:
@@ -156,17 +160,19 @@ def _note(tables: Mapping[str, Table]) -> str:
     trials = sorted({pool.trials for pool in pools})
     seeds = max(len(pool.by_seed) for pool in pools)
     each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
+    if seeds == 1:
+        return (
+            f"{each} episodes a cell, one training. Intervals are Wilson 95 %, differences on the "
+            "same episode seeds with the paired score interval and McNemar's exact p."
+        )
     return (
-        f"{each} episodes a cell, over {seeds} training seed{'s' if seeds > 1 else ''}. Rates are "
-        "means of the training seeds, intervals Wilson 95 % of all episodes pooled (they know "
-        "nothing of the scatter of trainings), differences paired by training and episode seed."
+        f"{each} episodes a cell, over {seeds} training seeds. Rates are means of the training "
+        "seeds, intervals Wilson 95 % of all episodes pooled (they know nothing of the scatter of "
+        "trainings), differences paired by training and episode seed, with McNemar's exact p."
     )
 
 
 def _number(words: str) -> object:
-    """Return the number in "K=10" or "latency 0.2 s", or the words themselves."""
-    number = words.removeprefix("K=").removeprefix("latency ").removesuffix(" s")
-    try:
-        return int(number) if number.isdigit() else float(number)
-    except ValueError:
-        return words
+    """Return the number in "K=10", "H = 20" or "latency 0.2 s"."""
+    number = words.split("=")[-1].removeprefix("latency ").removesuffix(" s").strip()
+    return int(number) if number.isdigit() else float(number)
