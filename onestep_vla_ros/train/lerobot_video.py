@@ -37,15 +37,14 @@ def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
         DatasetError: The encoder failed; the paths are as they were.
     """
     parts = {path: part_of(path) for path in videos}
-    planes, crops, row = [], [], 0
+    crops, row = [], 0
     widest = max(images.shape[2] for images in videos.values())
     for k, (path, images) in enumerate(videos.items()):
-        count, height, width, _ = images.shape
+        _, height, width, _ = images.shape
         if height % 2 or width % 2:
             size = f"{height}x{width}"
             raise DatasetError(f"{path} could not be written", got=size, allowed="even sizes")
         path.parent.mkdir(parents=True, exist_ok=True)
-        planes.append(np.pad(images, ((0, 0), (0, 0), (0, widest - width), (0, 0))))
         crops.append(f"[i{k}]crop={width}:{height}:0:{row}[o{k}]")
         row += height
     split = f"[0]split={len(crops)}" + "".join(f"[i{k}]" for k in range(len(crops)))
@@ -53,7 +52,7 @@ def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
     command.append(";".join([split, *crops]))
     for k, part in enumerate(parts.values()):
         command += [*f"-map [o{k}] {_X264} {_EXACT}".split(), str(part)]
-    fault = _ffmpeg(command, _to_planes(np.concatenate(planes, axis=1)))
+    fault = _ffmpeg(command, _to_planes(list(videos.values()), row, widest))
     if fault:
         for part in parts.values():
             part.unlink(missing_ok=True)
@@ -111,19 +110,23 @@ def _form(path: Path) -> tuple[int, int, float]:
     return int(height), int(width), rate_hz
 
 
-def _to_planes(images: NDArray[np.uint8]) -> bytes:
-    """Return images (N, h, w, 3) as yuv420p, each colour sample the mean of its four pixels."""
-    count, height, width, _ = images.shape
-    planes = np.empty((count, height * 3 // 2, width), np.uint8)
-    for image, plane in zip(images, planes, strict=True):
-        cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420, dst=plane)
-        small = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+def _to_planes(stacks: Sequence[NDArray[np.uint8]], height: int, width: int) -> memoryview:
+    """Return images one below the other as yuv420p, a colour sample the mean of four pixels."""
+    planes = np.empty((len(stacks[0]), height * 3 // 2, width), np.uint8)
+    page = np.zeros((height, width, 3), np.uint8)
+    for k, plane in enumerate(planes):
+        row = 0
+        for stack in stacks:
+            page[row : row + stack.shape[1], : stack.shape[2]] = stack[k]
+            row += stack.shape[1]
+        cv2.cvtColor(page, cv2.COLOR_RGB2YUV_I420, dst=plane)
+        small = cv2.resize(page, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         alike = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
         plane[height:] = cv2.cvtColor(alike, cv2.COLOR_RGB2YUV_I420)[height:]
-    return planes.tobytes()
+    return planes.data
 
 
-def _ffmpeg(arguments: Sequence[str], given: bytes) -> str:
+def _ffmpeg(arguments: Sequence[str], given: bytes | memoryview) -> str:
     """Run the ffmpeg that imageio-ffmpeg brings; return what it complained of, or nothing."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), *arguments]
     done = subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603
