@@ -85,6 +85,11 @@ class Expert:
         self._index = 0
         self._stretches = self._run()
 
+    @property
+    def is_between_stretches(self) -> bool:
+        """Will `next` plan a new stretch, from the true state as it is then?"""
+        return not self.is_done and self._index >= len(self.segment.targets)
+
     def next(self) -> NDArray[np.float64]:
         """Return the clean target (14,), due one `PERIOD_S` after the one before.
 

@@ -17,24 +17,40 @@ HORIZON = 16
 
 
 class ExpertPolicy:
-    """Looks one horizon ahead, ignores the images."""
+    """Looks ahead to the end of the present stretch, ignores the images.
+
+    What comes after a stretch depends on how it went (is the cube grasped?), so a chunk waits
+    at its end until an observation has come from there.
+    """
 
     def __init__(self, world: YamStation) -> None:
         self._world = world
         self._expert: Expert | None = None
-        self._start_s = 0.0
+        self._start_s = self._last_s = 0.0
         self._plan: list[NDArray[np.float64]] = []
 
     def infer(self, observation: Observation) -> Chunk:
         """Return `HORIZON` waypoints from the observation's stamp on; a new episode restarts."""
         stamp_s = observation.stamp_s
-        if self._expert is None or stamp_s < self._start_s:
+        if self._expert is None or stamp_s < self._last_s:
             self._expert, self._start_s = self._world.expert(), stamp_s
             self._plan = [observation.q]
-        due = (stamp_s - self._start_s) / PERIOD_S + np.arange(1, HORIZON + 1)
-        while len(self._plan) < due[-1] + 1:
-            self._plan.append(self._expert.next())
-        plan = np.array(self._plan)
+        self._last_s = stamp_s
+        now = (stamp_s - self._start_s) / PERIOD_S
+        due = now + np.arange(1, HORIZON + 1)
+        plan = np.array(self._known_until(self._expert, now, due[-1] + 1))
         known = np.arange(len(plan))
         q = np.stack([np.interp(due, known, plan[:, j]) for j in range(plan.shape[1])], axis=1)
         return Chunk(q=q, stamp_s=stamp_s, period_s=PERIOD_S)
+
+    def _known_until(self, expert: Expert, now: float, end: float) -> list[NDArray[np.float64]]:
+        """Extend the plan to index `end`, or as far as it can be known at index `now`."""
+        while len(self._plan) < end:
+            last = len(self._plan) - 1
+            if expert.is_between_stretches and last > now + 1e-6:
+                break
+            while last < int(now + 1e-6):  # it waited there
+                self._plan.append(self._plan[-1])
+                last += 1
+            self._plan.append(expert.next())
+        return self._plan
