@@ -12,6 +12,7 @@ from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.sim.perturbation import NO_AXIS
 from onestep_vla_ros.sim.rollout import Episode, Timing
+from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.train.cells import NO_ABLATION, Cell
 from onestep_vla_ros.train.grid import Grid, resolved, run_grid
 from onestep_vla_ros.trials import wilson
@@ -29,6 +30,7 @@ class Evaluation:
         noise: Noise mode; None takes the checkpoint's own.
         seed: Episode i runs seed + i.
         jobs: Processes that share the episodes; the result does not depend on it.
+        timing: When chunks are asked for; None takes the usual one with the task's own limit.
         axis: Along which scenes differ more than the demonstrations' do.
         ablation: What the policy goes without.
     """
@@ -41,7 +43,7 @@ class Evaluation:
     episodes: int = 100
     seed: int = 0
     jobs: int = 1
-    timing: Timing = dataclasses.field(default_factory=Timing)
+    timing: Timing | None = None
     axis: str = NO_AXIS
     ablation: str = NO_ABLATION
 
@@ -52,14 +54,15 @@ class Evaluation:
 
     def grid(self) -> Grid:
         """Return the grid of this one cell."""
+        timing = self.timing or Timing(timeout_s=task_named(self.task).timeout_s)
         cell = Cell(
             policy=self.policy,
             task=self.task,
             steps=self.steps,
             noise=self.noise,
-            replan_s=self.timing.replan_period_s,
-            latency_s=self.timing.latency_s,
-            timeout_s=self.timing.timeout_s,
+            replan_s=timing.replan_period_s,
+            latency_s=timing.latency_s,
+            timeout_s=timing.timeout_s,
             axis=self.axis,
             ablation=self.ablation,
         )

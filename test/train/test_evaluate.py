@@ -3,6 +3,7 @@ import pytest
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.rollout import Episode, Timing
+from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate, figures
 from onestep_vla_ros.trials import wilson
@@ -41,6 +42,7 @@ def test_evaluate_runs_one_cell_in_the_order_of_its_seeds():
     ("change", "named"),
     [
         ({"world": "moon"}, "moon"),
+        ({"task": "juggle"}, "juggle"),
         ({"episodes": 0}, "episodes"),
         ({"jobs": -1}, "jobs"),
         ({"axis": "moon"}, "moon"),
@@ -51,3 +53,10 @@ def test_evaluate_runs_one_cell_in_the_order_of_its_seeds():
 def test_a_request_that_cannot_be_run_is_refused_before_anything_starts(change, named):
     with pytest.raises(ConfigError, match=named):
         Evaluation(**({"world": "yam", "task": "place", "policy": "x"} | change))
+
+
+def test_an_episode_has_the_tasks_own_time_unless_told_otherwise():
+    cell = Evaluation("yam", "place", "x").grid().cells[0]
+    assert cell.timeout_s == task_named("place").timeout_s
+    cell = Evaluation("yam", "place", "x", timing=Timing(0.4, 0.1, 3.0)).grid().cells[0]
+    assert (cell.replan_s, cell.latency_s, cell.timeout_s) == (0.4, 0.1, 3.0)
