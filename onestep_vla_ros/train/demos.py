@@ -8,32 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import tqdm
-from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import ConfigError, DatasetError
 from onestep_vla_ros.core.joints import JOINT_NAMES
-from onestep_vla_ros.sim.demonstration import Demonstration, demonstrate
-from onestep_vla_ros.sim.motion import PERIOD_S
 from onestep_vla_ros.sim.tasks import task_named
-from onestep_vla_ros.sim.yam_station import CAMERAS, YamStation
-from onestep_vla_ros.train.attempts import (
-    REQUEST,
-    Attempt,
-    failed_attempt,
-    is_done,
-    load_attempt,
-    save_attempt,
-)
+from onestep_vla_ros.sim.yam_station import CAMERAS
+from onestep_vla_ros.train.attempts import REQUEST, is_done, load_attempt
 from onestep_vla_ros.train.crew import share
-from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, sweep_parts, video_key
-from onestep_vla_ros.train.lerobot_stats import histogram
-from onestep_vla_ros.train.lerobot_video import read_videos, write_videos
+from onestep_vla_ros.train.lerobot_layout import FPS, sweep_parts
 from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble, replace_file
-
-RECORD_EVERY = round(1.0 / (FPS * PERIOD_S))
-"""Planned moments from one recorded frame to the next."""
+from onestep_vla_ros.train.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,65 +119,3 @@ def _claim(folder: Path, facts: DatasetFacts) -> None:
             allowed=", ".join(f"{key}={wanted[key]!r}" for key in different),
             do="name another folder, or the request that made this one",
         )
-
-
-class Recorder:
-    """Runs the expert of a task, seed by seed, and stores what it did.
-
-    Args:
-        folder: The dataset.
-        task: A name in `sim.tasks.TASKS`.
-        seed: Seed of attempt 0.
-    """
-
-    def __init__(self, folder: Path, task: str, seed: int) -> None:
-        self._folder, self._seed = folder, seed
-        self._world = YamStation(task)
-
-    def __call__(self, number: int) -> bool:
-        """Run and store one attempt; return whether it succeeded."""
-        seed = self._seed + number
-        demo = demonstrate(self._world, seed)
-        if demo.success:
-            attempt = self._record(number, seed, demo)
-        else:
-            attempt = failed_attempt(number, seed, self._world.instruction)
-        save_attempt(self._folder, attempt)
-        return attempt.success
-
-    def _record(self, number: int, seed: int, demo: Demonstration) -> Attempt:
-        rows = np.arange(0, len(demo.plan), RECORD_EVERY)
-        due = np.minimum(rows + RECORD_EVERY, len(demo.plan) - 1)
-        # a target is a mistake when the way to it is
-        wrong = [demo.is_mistake[a + 1 : b + 1].any() for a, b in zip(rows, due, strict=True)]
-        return Attempt(
-            number=number,
-            seed=seed,
-            instruction=self._world.instruction,
-            success=True,
-            state=demo.q[rows].astype(np.float32),
-            action=demo.plan[due].astype(np.float32),
-            is_mistake=np.array(wrong, dtype=np.bool_),
-            pixels=self._film(number, demo.physics[rows]),
-        )
-
-    def _film(self, number: int, physics: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
-        """Write the cameras' videos of these moments, (N, nq); return histograms of what is read.
-
-        The videos are read back: what counts is what a reader will see, to the frame.
-        """
-        images: dict[str, list[NDArray[np.uint8]]] = {c.name: [] for c in self._world.cameras}
-        for moment in physics:
-            self._world.stage.show(moment)
-            for camera in self._world.cameras:
-                images[camera.name].append(self._world.render(camera))
-        names = list(images)
-        paths = [self._folder / numbered(VIDEO_PATH, number, video_key(name)) for name in names]
-        stacks = [np.stack(images[name]) for name in names]
-        write_videos(dict(zip(paths, stacks, strict=True)))
-        pixels = {}
-        for name, path, (shown, _) in zip(names, paths, read_videos(paths), strict=True):
-            if len(shown) != len(physics):
-                raise DatasetError(f"{path} lost frames", got=len(shown), allowed=len(physics))
-            pixels[name] = histogram(shown)
-        return pixels

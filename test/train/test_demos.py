@@ -16,7 +16,7 @@ from onestep_vla_ros.core.errors import ConfigError, DatasetError
 from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.sim.demonstration import Demonstration, demonstrate
 from onestep_vla_ros.sim.yam_station import YamStation
-from onestep_vla_ros.train import demos as module
+from onestep_vla_ros.train import recorder
 from onestep_vla_ros.train.attempts import load_attempt
 from onestep_vla_ros.train.dataset import open_dataset
 from onestep_vla_ros.train.demos import write_demos
@@ -139,7 +139,7 @@ def _fail(seeds):
 
 
 def test_failed_seeds_are_remembered_and_leave_no_gap(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "demonstrate", _fail({101, 103}))
+    monkeypatch.setattr(recorder, "demonstrate", _fail({101, 103}))
     request = {"task": "place", "seed": 100, "episodes": 5}
     summary = write_demos(tmp_path / "a", progress=True, **request)
     assert (summary.written, summary.failed, summary.frames) == (3, 2, 12)
@@ -150,13 +150,13 @@ def test_failed_seeds_are_remembered_and_leave_no_gap(tmp_path, monkeypatch, cap
     table = read_table(tmp_path / "a/data/chunk-000/file-000.parquet")
     assert column(table, "episode_index", "int64").tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert column(table, "is_mistake", "bool").tolist() == [False, True, False, False] * 3
-    monkeypatch.setattr(module, "demonstrate", None)  # nothing is tried again
+    monkeypatch.setattr(recorder, "demonstrate", None)  # nothing is tried again
     assert write_demos(tmp_path / "a", progress=False, **request) == summary
     assert len(open_dataset([tmp_path / "a"], 1, SIZES).q) == 9
 
 
 def test_without_a_success_there_is_no_dataset(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "demonstrate", _fail({100}))
+    monkeypatch.setattr(recorder, "demonstrate", _fail({100}))
     summary = write_demos(tmp_path / "a", "place", 1, 100, progress=False)
     assert (summary.written, summary.failed) == (0, 1)
     assert not (tmp_path / "a/meta").exists()
