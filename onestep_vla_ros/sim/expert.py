@@ -34,11 +34,13 @@ class Segment:
         targets: (n, 14), one every `PERIOD_S` [rad, gripper 0..1].
         is_precise: Fingers are near something; noise on the execution should be small.
         is_mistake: Wrong on purpose; nothing of it may become a label.
+        is_idle: What follows does not depend on how this went: an arm waits for the other.
     """
 
     targets: NDArray[np.float64]
     is_precise: bool = False
     is_mistake: bool = False
+    is_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ class Expert:
         self._stretches = self._run()
 
     @property
-    def is_between_stretches(self) -> bool:
-        """Will `next` plan a new stretch, from the true state as it is then?"""
-        return not self.is_done and self._index >= len(self.segment.targets)
+    def must_look(self) -> bool:
+        """Will `next` plan a stretch that depends on the true state as it is then?"""
+        is_at_end = self._index >= len(self.segment.targets)
+        return is_at_end and not self.is_done and not self.segment.is_idle
 
     def next(self) -> NDArray[np.float64]:
         """Return the clean target (14,), due one `PERIOD_S` after the one before.

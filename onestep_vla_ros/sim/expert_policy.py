@@ -47,7 +47,7 @@ class ExpertPolicy:
         """Extend the plan to index `end`, or as far as it can be known at index `now`."""
         while len(self._plan) < end:
             last = len(self._plan) - 1
-            if expert.is_between_stretches and last > now + 1e-6:
+            if expert.must_look and last > now + 1e-6:
                 break
             while last < int(now + 1e-6):  # it waited there
                 self._plan.append(self._plan[-1])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,9 +86,13 @@ class RingsExpert(Expert):
             for arm, segment in running.items():
                 targets[:, arm_slice(arm)] = segment.targets[:count, arm_slice(arm)]
             flags = list(running.values())
+            is_idle = all(s.is_idle for s in flags if len(s.targets) == count)
             running = {a: _rest(s, count) for a, s in running.items() if len(s.targets) > count}
             yield Segment(
-                targets, any(s.is_precise for s in flags), any(s.is_mistake for s in flags)
+                targets,
+                any(s.is_precise for s in flags),
+                any(s.is_mistake for s in flags),
+                is_idle,
             )
 
     def _program(self, ring: str) -> Iterator[Segment]:
@@ -105,7 +110,7 @@ class RingsExpert(Expert):
                 aside = waiting_point(arm, self._peg)
                 yield self.joint_move({arm: goal_at(arm, aside, CARRY_M, CLOSED)})
                 while not (self._is_clear() or LARGE in self._given_up):
-                    yield self.wait(PERIOD_S)
+                    yield replace(self.wait(PERIOD_S), is_idle=True)
             yield from self._deliver(ring)
         if not self._is_on_peg(ring):
             self._given_up.add(ring)
@@ -185,4 +190,4 @@ def waiting_point(arm: str, peg: Pose) -> NDArray[np.float64]:
 
 def _rest(segment: Segment, count: int) -> Segment:
     """Return what is left of a stretch after `count` of its targets."""
-    return Segment(segment.targets[count:], segment.is_precise, segment.is_mistake)
+    return replace(segment, targets=segment.targets[count:])
