@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tqdm
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import DatasetError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.policy.images import resize_uint8
 from onestep_vla_ros.train.dataset_meta import FolderMeta
-from onestep_vla_ros.train.lerobot_layout import FPS, is_alive, video_key
+from onestep_vla_ros.train.lerobot_layout import FPS, INFO, is_alive, video_key
 from onestep_vla_ros.train.lerobot_reader import Clip, Tables, check_stats
 from onestep_vla_ros.train.lerobot_stats import histogram, of_pixels
 from onestep_vla_ros.train.lerobot_video import read_video
@@ -61,12 +62,20 @@ class ImageRows:
 
 
 def source_digest(folder: Path) -> str:
-    """Return a name for what the files of a dataset are now, by their sizes and times."""
+    """Return a name for what the files of a dataset are now, by their sizes and times.
+
+    Videos newer than info.json, which is written last, are left out: they belong to episodes
+    that are being added, and the dataset does not hold those yet.
+    """
+    info = folder / INFO
+    finished_ns = info.stat().st_mtime_ns if info.is_file() else 0
     digest = hashlib.sha256()
     for below in ("meta", "data", "videos"):
         for path in sorted((folder / below).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 stat = path.stat()
+                if below == "videos" and stat.st_mtime_ns > finished_ns:
+                    continue
                 name = path.relative_to(folder).as_posix()
                 digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns};".encode())
     return digest.hexdigest()[:12]
@@ -173,7 +182,14 @@ def _decode_camera(
         return histogram(images)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(decode, videos.values()))
+        done = tqdm.tqdm(
+            pool.map(decode, videos.values()),
+            total=len(videos),
+            unit="video",
+            desc=f"{meta.folder.name}: {camera.name}",
+            disable=None,  # no bar in a log file
+        )
+        results = list(done)
     counts = [result for result in results if not isinstance(result, str)]
     faults += [result for result in results if isinstance(result, str)]
     if len(counts) == len(results):

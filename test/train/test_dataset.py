@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from tiny_demos import FRAMES, SIZES, write_dataset
+from tiny_demos import FRAMES, SIZES, tiny_attempt, write_dataset
 
 from onestep_vla_ros.core.errors import ConfigError, DatasetError
 from onestep_vla_ros.policy.images import resize_uint8
@@ -90,6 +90,21 @@ def test_all_horizons_map_the_same_images_and_new_episodes_make_new_ones(demos):
     write_dataset(demos, 11)
     assert len(open_dataset([demos], H, SIZES).q) == 132
     assert len(list((demos / ".cache").glob("images_*"))) == 1
+
+
+def test_videos_of_episodes_being_added_do_not_spoil_the_cache(demos):
+    open_dataset([demos], H, SIZES)
+    tiny_attempt(demos, 10)
+    stamp = {p: p.stat().st_mtime_ns for p in (demos / ".cache").rglob("*.npy")}
+    assert len(open_dataset([demos], H, SIZES).q) == 120
+    assert {p: p.stat().st_mtime_ns for p in (demos / ".cache").rglob("*.npy")} == stamp
+
+
+def test_a_video_that_goes_missing_later_is_noticed(demos):
+    open_dataset([demos], H, SIZES)
+    (demos / numbered(VIDEO_PATH, 4, video_key("top"))).unlink()
+    with pytest.raises(DatasetError, match=r"file-004\.mp4: missing"):
+        open_dataset([demos], H, SIZES)
 
 
 def test_processes_that_open_it_at_once_get_the_same(demos):
