@@ -165,6 +165,8 @@ def launched_team(config: TrainConfig) -> Iterator[Team]:
             "accelerate launch started another number of processes than the configuration says",
             got=accelerator.num_processes,
             allowed=f"{config.processes} (processes)",
+            do="make num_processes and processes the same; on CPUs launch with torchrun, because "
+            "accelerate launch --cpu starts one process where MPI is missing",
         )
     device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
     try:

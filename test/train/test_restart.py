@@ -82,7 +82,7 @@ def test_sigkill_at_a_random_moment_changes_no_bit(tiny_dataset, tmp_path, proce
             processes=processes,
         )
     )
-    after = _kill_one(script, out, random.Random(seed))
+    after = _kill_one(script, out, random.Random(seed))  # noqa: S311 - a moment, no secret
     assert after <= _step(out) < STEPS
     assert not (out / "checkpoint").exists()
     assert train(run_config(processes), [tiny_dataset], out).is_finished
