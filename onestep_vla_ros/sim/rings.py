@@ -54,7 +54,7 @@ class RingsTask:
 
     name: str = "rings"
     bodies: tuple[str, ...] = (*RINGS, PEG)
-    timeout_s: float = 18.0
+    timeout_s: float = 16.0
 
     def sentences(self) -> tuple[str, ...]:
         """Return every sentence of the demonstrations."""
