@@ -13,7 +13,11 @@ BAR_MET, BAR_MISSED = 0, 1
 def add_demos(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `demos`."""
     sub.add_argument(
-        "--task", nargs="+", default=["place"], metavar="NAME", help="one folder of OUT each"
+        "--task",
+        nargs="+",
+        default=["place"],
+        metavar="NAME",
+        help="or all; one folder of OUT each",
     )
     sub.add_argument("--episodes", type=int, default=1200, help="seeds to try, of each task")
     sub.add_argument("--seed", type=int, default=100_000, help="episode i runs seed + i")
@@ -23,12 +27,11 @@ def add_demos(sub: argparse.ArgumentParser) -> None:
 
 def run_demos(options: argparse.Namespace) -> int:
     """Write scripted demonstrations as LeRobot datasets; run again to continue."""
-    from onestep_vla_ros.sim.tasks import task_named
+    from onestep_vla_ros.sim.stations import task_names
     from onestep_vla_ros.train.demos import write_demos
 
-    names = list(dict.fromkeys(options.task))
-    for name in names:  # a misspelt last one should not show after hours of the first
-        task_named(name)
+    # all names first: a misspelt last one should not show after hours of the others
+    names = dict.fromkeys(name for given in options.task for name in task_names(given))
     is_met = True
     for name in names:
         summary = write_demos(
