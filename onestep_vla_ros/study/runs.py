@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,24 +120,46 @@ def is_finished(run: Run) -> bool:
             got="; ".join(different),
             do="name another --out",
         )
-    return True
+    return bool(training["steps"] >= run.config.max_steps)  # not one exported on the way
 
 
 def train_all(runs: Sequence[Run], jobs: int) -> None:
     """Train what is not finished, `jobs` runs side by side.
 
     Raises:
-        ConfigError: A run's folder holds a training configured otherwise.
+        ConfigError: A run's folder holds a training configured otherwise, or another process
+            trains there.
         OneStepError: A training failed or was interrupted; run again to go on.
     """
     todo = [run for run in runs if not is_finished(run)]
+    if not todo:
+        return
+    with _alone(todo[0].folder.parent):
+        _train_side_by_side(todo, len(runs), jobs)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of the runs, so that no two processes train the same one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"another study trains in {folder}", do="wait, or name another --out"
+            ) from None
+        yield
+
+
+def _train_side_by_side(todo: Sequence[Run], total: int, jobs: int) -> None:
     side_by_side = jobs > 1 and len(todo) > 1
     if side_by_side:
         for run in todo:
             open_data(run.config, run.data)  # one process fills the cache that all of them map
         os.environ["TQDM_DISABLE"] = "1"  # read where tqdm is imported: in the new processes
     try:
-        bar = tqdm.tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", desc="train")
+        bar = tqdm.tqdm(total=total, initial=total - len(todo), unit="run", desc="train")
         with bar:
             for run, finished in share(todo, jobs, _open):
                 if not finished:

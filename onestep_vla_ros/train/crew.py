@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -101,7 +102,7 @@ class _Crew(Generic[Job, Result]):
         except (EOFError, OSError):
             raise self._death(pipe) from None
         if isinstance(answer, _Failed):
-            raise OneStepError(f"an evaluation process failed: {answer.error}")
+            raise OneStepError(f"a working process failed: {answer.error}")
         result: Result = answer
         return result
 
@@ -109,7 +110,7 @@ class _Crew(Generic[Job, Result]):
         worker = self._workers[pipe]
         worker.join(timeout=5.0)
         return OneStepError(
-            "an evaluation process ended",
+            "a working process ended",
             got=f"exit code {worker.exitcode}",
             do="run again to go on; when it is killed for memory, with fewer --jobs",
         )
@@ -127,6 +128,7 @@ class _Crew(Generic[Job, Result]):
 def _serve(pipe: Connection, open_work: Callable[[], Work[Job, Result]]) -> None:
     """Work until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             work = open_work()
@@ -136,3 +138,14 @@ def _serve(pipe: Connection, open_work: Callable[[], Work[Job, Result]]) -> None
             raise
         except Exception as error:  # noqa: BLE001 - told to the parent, which raises
             pipe.send(_Failed(f"{type(error).__name__}: {error}"))
+
+
+def _end_with_parent() -> None:
+    """End this process at once, in the midst of a job too, when the one that started it dies.
+
+    A job may be a training of an hour: whoever continues it must find nobody else at it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

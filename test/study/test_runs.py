@@ -26,8 +26,9 @@ DATA = [Path("data/place"), Path("data/lift")]
 def write_checkpoint(run, **changes):
     run.checkpoint.mkdir(parents=True)
     tasks = dict.fromkeys(changes.pop("tasks", ("lift", "place")), {"episodes": 9})
+    steps = changes.pop("done", run.config.max_steps)
     config = {**asdict(run.config), **changes}
-    text = json.dumps({"training": {"config": config, "tasks": tasks}})
+    text = json.dumps({"training": {"config": config, "tasks": tasks, "steps": steps}})
     (run.checkpoint / "config.json").write_text(text)
 
 
@@ -66,6 +67,8 @@ def test_a_finished_run_is_skipped_and_one_made_otherwise_refused(runs):
     assert not is_finished(runs[0])
     write_checkpoint(runs[0])
     assert is_finished(runs[0])
+    write_checkpoint(runs[3], done=99)
+    assert not is_finished(runs[3])
     write_checkpoint(runs[1], save_every=77, alpha=8.0)
     with pytest.raises(ConfigError, match=r"got: alpha: 8.0, now 4.0; do"):
         is_finished(runs[1])

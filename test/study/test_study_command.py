@@ -32,6 +32,7 @@ def made_up(monkeypatch):
         seen.trained.append(out.name)
         (out / "checkpoint").mkdir(parents=True)
         facts = {"config": asdict(config), "tasks": dict.fromkeys(p.name for p in data)}
+        facts["steps"] = config.max_steps
         (out / "checkpoint" / "config.json").write_text(json.dumps({"training": facts}))
         return argparse.Namespace(is_finished=True)
 

@@ -3,6 +3,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -40,3 +43,38 @@ def test_two_processes_do_every_job_once():
 def test_a_worker_that_fails_or_dies_is_an_error_that_says_so(job, named):
     with pytest.raises(OneStepError, match=named):
         list(share([1, 2, 3, job], 2, open_square))
+
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from onestep_vla_ros.train.crew import share
+
+def open_sleep():
+    return sleep
+
+def sleep(path):
+    Path(path).write_text("at work")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(share(sys.argv[1:], 2, open_sleep))
+"""
+
+
+def test_workers_end_in_the_midst_of_a_job_when_their_parent_is_killed(tmp_path):
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    marks = [tmp_path / "one", tmp_path / "two"]
+    command = [sys.executable, str(tmp_path / "sleeper.py"), *map(str, marks)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        wait_for(lambda: all(mark.is_file() for mark in marks))
+        process.kill()
+        # the pipe closes when the last process that holds it has ended
+        assert process.stdout.read() == b""
+
+
+def wait_for(is_so):
+    deadline = time.monotonic() + 120.0
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
