@@ -26,7 +26,7 @@ from onestep_vla_ros.sim.rest import RestClock
 from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import MIDLINE_Y_M, draw_start, other_arm, side_of
-from onestep_vla_ros.sim.task import pick
+from onestep_vla_ros.sim.task import draw_between, pick
 
 BAR_MASS_KG = 0.06
 _BAR_X_M, _BAR_SIDE_M = (0.28, 0.40), (0.15, 0.26)  # side: distance from the midline
@@ -54,14 +54,6 @@ def _asked(template: str, giver: str) -> str:
 def _all(templates: tuple[str, ...]) -> tuple[str, ...]:
     """Return every sentence once, in a fixed order."""
     return tuple(dict.fromkeys(_asked(t, giver) for t in templates for giver in ARMS))
-
-
-def _uniform(
-    rng: np.random.Generator, low_high: tuple[float, float], spread: float = 1.0
-) -> float:
-    """Draw from a range stretched about its middle by `spread`."""
-    middle, half = sum(low_high) / 2, (low_high[1] - low_high[0]) / 2
-    return float(middle + spread * rng.uniform(-half, half))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +84,15 @@ class HandoverTask:
         giver = ARMS[int(rng.integers(len(ARMS)))]
         side, spread = side_of(giver), variation.spread
         bar = Pose(
-            _uniform(rng, _BAR_X_M, spread),
-            MIDLINE_Y_M + side * _uniform(rng, _BAR_SIDE_M, spread),
+            draw_between(rng, _BAR_X_M, spread),
+            MIDLINE_Y_M + side * draw_between(rng, _BAR_SIDE_M, spread),
             BAR_THICK_M / 2,
-            side * _uniform(rng, _BAR_YAW_RAD),
+            side * draw_between(rng, _BAR_YAW_RAD),
         )
-        x_m, off_m = _uniform(rng, _PLATE_X_M, spread), _uniform(rng, _PLATE_SIDE_M, spread)
+        x_m, off_m = (
+            draw_between(rng, _PLATE_X_M, spread),
+            draw_between(rng, _PLATE_SIDE_M, spread),
+        )
         start = draw_start(rng, variation.start_rad)
         templates = _REWRITES if variation.is_rewritten else _SENTENCES
         colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]

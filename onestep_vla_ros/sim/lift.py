@@ -18,7 +18,7 @@ from onestep_vla_ros.sim.perturbation import Variation
 from onestep_vla_ros.sim.scene import Pose, Scene
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import MIDLINE_Y_M, draw_start
-from onestep_vla_ros.sim.task import pick
+from onestep_vla_ros.sim.task import in_every_colour, pick
 
 HOLD_S = 0.5
 """How long the beam must be held up, level."""
@@ -40,10 +40,6 @@ _REWRITES = (
 )
 
 
-def _all(templates: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(t.format(colour) for t in templates for colour in COLOURS)
-
-
 @dataclass(frozen=True, slots=True)
 class LiftTask:
     """The task "lift"; see `sim.task.Task`."""
@@ -54,11 +50,11 @@ class LiftTask:
 
     def sentences(self) -> tuple[str, ...]:
         """Return every sentence of the demonstrations."""
-        return _all(_SENTENCES)
+        return in_every_colour(_SENTENCES)
 
     def rewrites(self) -> tuple[str, ...]:
         """Return sentences that ask for the same and that no demonstration has."""
-        return _all(_REWRITES)
+        return in_every_colour(_REWRITES)
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         """Add the beam; its colour is the scene's."""

@@ -23,7 +23,7 @@ from onestep_vla_ros.sim.rest import RestClock
 from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import MIDLINE_Y_M, arm_for, bearing, draw_start
-from onestep_vla_ros.sim.task import pick
+from onestep_vla_ros.sim.task import draw_between, in_every_colour, pick
 
 CUBE_MASS_KG = 0.05
 _CUBE_X_M = (0.28, 0.45)
@@ -45,16 +45,6 @@ _REWRITES = (
 )
 
 
-def _all(templates: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(t.format(colour) for t in templates for colour in COLOURS)
-
-
-def _centred(low_high: tuple[float, float], spread: float) -> tuple[float, float]:
-    """Return a range stretched about its middle by `spread`."""
-    middle, half = sum(low_high) / 2, (low_high[1] - low_high[0]) / 2
-    return middle - spread * half, middle + spread * half
-
-
 @dataclass(frozen=True, slots=True)
 class PlaceTask:
     """The task "place"; see `sim.task.Task`."""
@@ -65,11 +55,11 @@ class PlaceTask:
 
     def sentences(self) -> tuple[str, ...]:
         """Return every sentence of the demonstrations."""
-        return _all(_SENTENCES)
+        return in_every_colour(_SENTENCES)
 
     def rewrites(self) -> tuple[str, ...]:
         """Return sentences that ask for the same and that no demonstration has."""
-        return _all(_REWRITES)
+        return in_every_colour(_REWRITES)
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         """Add three cubes and the plate."""
@@ -116,8 +106,8 @@ class PlaceTask:
 
 def _draw_cube(rng: np.random.Generator, spread: float) -> Pose:
     side = 1.0 if rng.random() < 0.5 else -1.0
-    x_m = float(rng.uniform(*_centred(_CUBE_X_M, spread)))
-    y_m = float(MIDLINE_Y_M + side * rng.uniform(*_centred(_CUBE_SIDE_M, spread)))
+    x_m = draw_between(rng, _CUBE_X_M, spread)
+    y_m = MIDLINE_Y_M + side * draw_between(rng, _CUBE_SIDE_M, spread)
     turn = rng.uniform(-_CUBE_YAW_RAD, _CUBE_YAW_RAD)
     return Pose(x_m, y_m, CUBE_EDGE_M / 2, float(bearing(arm_for(y_m), x_m, y_m) + turn))
 

@@ -29,7 +29,7 @@ from onestep_vla_ros.sim.rings_start import begin_demonstration
 from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.table import MIDLINE_Y_M, draw_start, other_arm, side_of
-from onestep_vla_ros.sim.task import pick
+from onestep_vla_ros.sim.task import draw_between, pick
 
 _RING_X_M = (0.28, 0.42)
 _RING_SIDE_M = (0.16, 0.27)  # distance from the midline
@@ -102,15 +102,9 @@ class RingsTask:
         return RingsExpert(stage, scene, mistakes_m)
 
 
-def _centred(low_high: tuple[float, float], spread: float) -> tuple[float, float]:
-    """Return a range stretched about its middle by `spread`."""
-    middle, half = sum(low_high) / 2, (low_high[1] - low_high[0]) / 2
-    return middle - spread * half, middle + spread * half
-
-
 def _draw_ring(rng: np.random.Generator, arm: str, spread: float) -> Pose:
-    x_m = float(rng.uniform(*_centred(_RING_X_M, spread)))
-    off = side_of(arm) * rng.uniform(*_centred(_RING_SIDE_M, spread))
+    x_m = draw_between(rng, _RING_X_M, spread)
+    off = side_of(arm) * draw_between(rng, _RING_SIDE_M, spread)
     return Pose(x_m, float(MIDLINE_Y_M + off), THICKNESS_M / 2, float(rng.uniform(0.0, np.pi)))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from onestep_vla_ros.sim.contacts import Touches
 from onestep_vla_ros.sim.expert import Expert
+from onestep_vla_ros.sim.objects import COLOURS
 from onestep_vla_ros.sim.perturbation import Variation
 from onestep_vla_ros.sim.scene import Scene
 from onestep_vla_ros.sim.stage import Stage
@@ -84,6 +85,19 @@ class Task(Protocol):
                 arms start, and which mistakes are made and recovered from.
         """
         ...
+
+
+def in_every_colour(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return every template with every colour of `objects.COLOURS` in its braces."""
+    return tuple(t.format(colour) for t in templates for colour in COLOURS)
+
+
+def draw_between(
+    rng: np.random.Generator, low_high: tuple[float, float], spread: float = 1.0
+) -> float:
+    """Return a draw from a range that is stretched about its middle by `spread`."""
+    middle, half = sum(low_high) / 2, (low_high[1] - low_high[0]) / 2
+    return float(rng.uniform(middle - spread * half, middle + spread * half))
 
 
 def pick(rng: np.random.Generator, sentences: Sequence[str]) -> str:
