@@ -2,8 +2,8 @@
 """GroupNorm, FiLM, shortcut and ReLU of channels-last features in one function.
 
 Per sample and channel all of it is one scale and one offset, y = relu(A·x + S + shortcut), so
-the features are read twice forward and twice backward, in float32. PyTorch's own GroupNorm on
-channels-last bfloat16 takes ten times as long on a CPU, its convolutions want channels-last.
+the features are read twice forward and twice backward, in float32. PyTorch's own GroupNorm of
+channels-last bfloat16 takes ten times as long on a CPU, and its convolutions like that layout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def film_norm(
     film: Film | None = None,
     shortcut: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return relu((1 + γ)·norm(x) + β + shortcut), channels-last, of the type of `x`.
+    """Return relu((1 + γ)·norm(x) + β + shortcut), in the layout and type of `x`.
 
     Args:
         x: Features (B, C, h, w), channels-last for speed.

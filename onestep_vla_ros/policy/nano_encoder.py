@@ -143,18 +143,21 @@ def spatial_softmax(heatmap: torch.Tensor) -> torch.Tensor:
 
 
 def grid_pool(x: torch.Tensor) -> torch.Tensor:
-    """Return the means of features (B, C, h, w) over POOL × POOL cells, (B, POOL², C)."""
-    edges = [
-        (torch.arange(POOL).unsqueeze(1) * n // POOL, -(-torch.arange(1, POOL + 1) * n // POOL))
-        for n in x.shape[2:]
-    ]
-    down, across = (
-        (torch.arange(n) >= low) & (torch.arange(n) < high.unsqueeze(1))
-        for n, (low, high) in zip(x.shape[2:], edges, strict=True)
-    )  # (POOL, h) and (POOL, w)
-    cells = (down[:, None, :, None] & across[None, :, None, :]).flatten(0, 1).flatten(1)
-    cells = cells.to(x)  # (POOL², h·w): ones, which bfloat16 holds exactly
-    return torch.matmul(cells, rows(x)) / cells.sum(1, keepdim=True)
+    """Return the means of features (B, C, h, w) over POOL × POOL cells, (B, POOL², C).
+
+    The cells are those of `adaptive_avg_pool2d`, which is slow on channels-last features.
+    """
+    down, across = (_cells(n) for n in x.shape[2:])  # (POOL, h), (POOL, w)
+    inside = (down[:, None, :, None] & across[None, :, None, :]).flatten(0, 1).flatten(1)
+    inside = inside.to(x)  # (POOL², h·w) of ones, which bfloat16 holds exactly
+    means: torch.Tensor = inside @ rows(x) / inside.sum(1, keepdim=True)
+    return means
+
+
+def _cells(length: int) -> torch.Tensor:
+    """Return which of `length` places belong to which of POOL cells, (POOL, length) bool."""
+    place, cell = torch.arange(length), torch.arange(POOL).unsqueeze(1)
+    return (place >= cell * length // POOL) & (place * POOL < (cell + 1) * length)
 
 
 class NanoEncoder(nn.Module):

@@ -61,4 +61,4 @@ class Sampler:
 def _counts(length: int, shares: Sequence[float]) -> list[int]:
     """Return whole numbers in the proportion of `shares` that sum to `length`."""
     ends = np.round(length * np.cumsum(shares) / np.sum(shares)).astype(np.int64)
-    return np.diff(ends, prepend=0).tolist()
+    return [int(n) for n in np.diff(ends, prepend=0)]

@@ -136,5 +136,6 @@ class TrainConfig:
 
 
 def _is_size(value: object) -> bool:
-    is_pair = isinstance(value, list) and len(value) == 2
-    return is_pair and all(type(x) is int and 16 <= x <= 2048 for x in value)  # type: ignore[union-attr]
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return all(type(x) is int and 16 <= x <= 2048 for x in value)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 import torch
+from torch.nn import functional
 
 from onestep_vla_ros.policy.encoder import Text
-from onestep_vla_ros.policy.nano_encoder import camera_type, spatial_softmax
+from onestep_vla_ros.policy.nano_encoder import camera_type, grid_pool, spatial_softmax
 
 
 def test_keypoint_follows_its_blob():
@@ -47,3 +49,10 @@ def test_words_change_the_picture_tokens_through_film(nano):
     with torch.no_grad():
         block.film.weight.copy_(saved)
     assert not torch.allclose(a[:, :5], b[:, :5])
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 7), (24, 9)])
+def test_grid_pool_is_the_adaptive_mean(size):
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    plain = functional.adaptive_avg_pool2d(x, 2).flatten(2).transpose(1, 2)
+    assert torch.allclose(grid_pool(x), plain, atol=1e-6)
