@@ -144,7 +144,7 @@ class RingsExpert(Expert):
         over = peg - np.clip(self._held_off(ring), -_MOST_OFF_M, _MOST_OFF_M)
         yield self.straight({arm: goal_at(arm, over, RELEASE_M[ring], CLOSED)}, is_precise=True)
         yield self.grip({arm: RELEASE[ring]})
-        yield self._rise(arm, CLEAR_M)
+        yield replace(self._rise(arm, CLEAR_M), is_precise=True)  # do not drag the ring along
 
     def _held_off(self, ring: str) -> NDArray[np.float64]:
         """Return by how much, in the table's plane, a ring is held off the tool's centre."""
