@@ -151,7 +151,7 @@ def launched_team(config: TrainConfig) -> Iterator[Team]:
         raise ConfigError(
             "launcher accelerate needs the package accelerate",
             got=str(error),
-            do="pip install 'onestep_vla_ros[train]', or say launcher: own",
+            do="pip install 'onestep_vla_ros[gpus]', or say launcher: own",
         ) from None
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)

@@ -80,7 +80,7 @@ def test_a_missing_accelerate_is_one_clear_error(tiny_dataset, tmp_path, monkeyp
         return plain(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match=r"pip install 'onestep_vla_ros\[train\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'onestep_vla_ros\[gpus\]'"):
         train(make_config(launcher="accelerate"), [tiny_dataset], tmp_path)
 
 
