@@ -69,7 +69,13 @@ setup(
     ],
     extras_require={
         "yam": ["mujoco>=3.10,<4", "dreamscale-i2rt>=1.3.6", "scipy>=1.11"],
-        "train": ["tqdm>=4.66", "scipy>=1.11", "pyarrow>=17", "imageio-ffmpeg>=0.5", "matplotlib>=3.8"],
+        "train": [
+            "tqdm>=4.66",
+            "scipy>=1.11",
+            "pyarrow>=17",
+            "imageio-ffmpeg>=0.5",
+            "matplotlib>=3.8",
+        ],
         "gpus": ["accelerate>=1"],
         "record": ["imageio-ffmpeg>=0.5", "matplotlib>=3.8"],
         "test": ["pytest>=8", "hypothesis>=6.100", "mypy>=1.11", "ruff>=0.9", "xacro>=2.1"],

@@ -73,7 +73,8 @@ def test_folder_without_a_recording_is_refused(tmp_path):
 
 
 def test_figures_hold_what_the_design_names(tmp_path):
-    episode = {"task": "place", "instruction": "put", "wrong_object": False, "ticks": 500, "governed_ticks": 5}
+    episode = {"task": "place", "instruction": "put", "wrong_object": False}
+    episode |= {"ticks": 500, "governed_ticks": 5}
     episode |= {"wall_s": 4.0, "time_s": 5.0, "fault": ""}
     summary = {
         "startup_s": 4.2,
