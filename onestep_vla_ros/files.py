@@ -39,7 +39,7 @@ def share_dir() -> Path:
 
 def shipped_checkpoint() -> Path:
     """Return the folder of the checkpoint that comes with the package."""
-    return share_dir() / "resource" / "nano_place"
+    return share_dir() / "resource" / "nano"
 
 
 def read_yaml(path: Path) -> dict[str, object]:

@@ -187,7 +187,7 @@ _SPAWNERS = tuple(
 )
 
 _POLICY_ARGUMENTS = (
-    Argument("checkpoint", "", "Checkpoint folder; empty: the shipped resource/nano_place"),
+    Argument("checkpoint", "", "Checkpoint folder; empty: the shipped resource/nano"),
     Argument("steps", "-1", "Euler steps K of the decoder, 1 to 100; -1: the checkpoint's own"),
     Argument(
         "noise",

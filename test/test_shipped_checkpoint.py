@@ -6,7 +6,7 @@ import pytest
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.files import read_parameters, shipped_checkpoint
 from onestep_vla_ros.policy.policy import load_policy
-from onestep_vla_ros.sim.tasks import instructions
+from onestep_vla_ros.sim.tasks import TASKS, instructions
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate
 
 FOLDER = shipped_checkpoint()
@@ -22,7 +22,8 @@ def test_it_fits_the_shipped_parameters_and_the_task():
         width, height = map(int, size.split("x"))
         cameras.append(CameraSpec(name, height, width))
     policy.contract.check(parameters["joint_names"], cameras, parameters["waypoint_period_s"])
-    assert set(policy.contract.instruction_examples) == set(instructions("place"))
+    known = {sentence for task in TASKS for sentence in instructions(task)}
+    assert set(policy.contract.instruction_examples) == known
     assert policy.checkpoint.decoding.steps == 1
 
 
@@ -35,10 +36,10 @@ def test_it_is_small_and_carries_its_own_k_table():
 
 @pytest.mark.sim
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [1, 10])
-def test_it_does_the_task_on_seeds_it_never_saw(steps):
+@pytest.mark.parametrize(("task", "steps"), [("place", 1), ("place", 10), ("lift", 1)])
+def test_it_does_tasks_on_seeds_it_never_saw(task, steps):
     request = Evaluation(
-        world="yam", task="place", policy=str(FOLDER), steps=steps, episodes=6, seed=2000
+        world="yam", task=task, policy=str(FOLDER), steps=steps, episodes=6, seed=2000
     )
     episodes, figures = evaluate(request)
     assert figures["successes"] >= 4, [(e.seed, e.fault, e.rejected) for e in episodes]
