@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from expert_run import run_expert
 
 from onestep_vla_ros.core.joints import arm_slice
 from onestep_vla_ros.sim.demonstration import demonstrate
@@ -27,21 +28,10 @@ def world():
     station.close()
 
 
-def _run(world, expert):
-    """Execute an expert's plan without noise; return the plan (M, 14)."""
-    plan = [world.joint_state()[0]]
-    while not expert.is_done and world.time_s < 25.0:
-        target = expert.next()
-        for k in range(1, 6):
-            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
-        plan.append(target)
-    return np.array(plan)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_expert_solves_the_task_smoothly_and_goes_home(world, seed):
     world.reset(seed)
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     assert world.success()
     assert not world.wrong_object()
     assert world.time_s < 10.0
@@ -53,7 +43,7 @@ def test_expert_solves_the_task_smoothly_and_goes_home(world, seed):
 
 def test_the_other_arm_stays_at_home(world):
     world.reset(1)
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     idle = arm_slice("right" if world.scene.arm == "left" else "left")
     assert np.abs(plan[:, idle] - np.array(HOME_Q)[idle]).max() < 0.041  # the start's noise
 
@@ -61,7 +51,7 @@ def test_the_other_arm_stays_at_home(world):
 def test_a_grasp_that_misses_is_noticed_and_tried_again(world):
     world.reset(2)
     expert = PlaceExpert(world.stage, world.scene, mistake_m=np.array([0.0, 0.0, 0.05]))
-    plan = _run(world, expert)
+    plan = run_expert(world, expert)
     grip = plan[:, arm_slice(world.scene.arm)][:, 6]
     closings = np.sum((grip[1:] < 0.2) & (grip[:-1] >= 0.2))
     assert closings == 2
@@ -71,7 +61,7 @@ def test_a_grasp_that_misses_is_noticed_and_tried_again(world):
 def test_a_cube_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
     world.stage.put(world.scene.target, Pose(0.75, -0.305, 0.02))
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
 

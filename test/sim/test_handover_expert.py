@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from expert_run import run_expert
 
 from onestep_vla_ros.core.joints import arm_slice
 from onestep_vla_ros.sim.demonstration import demonstrate
@@ -22,18 +23,6 @@ def world():
     station.close()
 
 
-def _run(world, expert, watch=lambda: None, limit_s=30.0):
-    """Execute an expert's plan without noise; return the plan (M, 14)."""
-    plan = [world.stage.q]
-    while not expert.is_done and world.time_s < limit_s:
-        target = expert.next()
-        for k in range(1, 6):
-            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
-        plan.append(target)
-        watch()
-    return np.array(plan)
-
-
 def _closings(plan, arm):
     grip = plan[:, arm_slice(arm)][:, 6]
     return int(np.sum((grip[1:] < 0.2) & (grip[:-1] >= 0.2)))
@@ -42,7 +31,7 @@ def _closings(plan, arm):
 @pytest.mark.parametrize("seed", range(4))
 def test_expert_hands_the_bar_over_within_twelve_seconds(world, seed):
     world.reset(seed)
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     assert world.success()
     assert not world.wrong_object()
     assert world.time_s <= 12.0
@@ -64,7 +53,7 @@ def test_a_grasp_that_misses_is_noticed_and_tried_again(world, who):
     world.reset(1)
     arm = getattr(world.scene, who)
     off_m = np.array([0.0, 0.0, 0.06])
-    plan = _run(world, HandoverExpert(world.stage, world.scene, Mistake(arm, off_m)))
+    plan = run_expert(world, HandoverExpert(world.stage, world.scene, Mistake(arm, off_m)))
     assert _closings(plan, arm) == 2
     assert world.success()
 
@@ -79,7 +68,7 @@ def test_a_bar_lost_on_the_way_is_picked_up_again(world):
             world.stage.put(BAR, Pose(at.x_m, at.y_m, at.z_m, at.yaw_rad + 0.2))
             lost.append(world.time_s)
 
-    plan = _run(world, world.expert(), drop)
+    plan = run_expert(world, world.expert(), drop)
     assert lost
     assert _closings(plan, world.scene.giver) == 2
     assert world.success()
@@ -88,7 +77,7 @@ def test_a_bar_lost_on_the_way_is_picked_up_again(world):
 def test_a_bar_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
     world.stage.put(BAR, Pose(0.75, -0.305, 0.02))
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
 
@@ -104,7 +93,7 @@ def test_a_demonstration_can_start_with_the_bar_in_the_air(world, is_shared):
             break
     else:
         pytest.fail("no demonstration starts like that")
-    _run(world, expert)
+    run_expert(world, expert)
     assert world.success()
 
 
@@ -122,5 +111,5 @@ def test_phase_of_the_judge_agrees_with_what_the_expert_does(world):
         if not seen or seen[-1] is not world._judge.phase:
             seen.append(world._judge.phase)
 
-    _run(world, world.expert(), note)
+    run_expert(world, world.expert(), note)
     assert seen[-4:] == [Phase.WAITING, Phase.GIVEN, Phase.SHARED, Phase.TAKEN]

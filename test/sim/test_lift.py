@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from expert_run import run_expert
 
 from onestep_vla_ros.core.joints import ARMS, arm_slice
 from onestep_vla_ros.sim.beam import BEAM, BEAM_HALF_M, LEVEL_RAD, LIFTED_M, lean
@@ -51,17 +52,6 @@ def _hold(world, heights_m, arms=ARMS):
     for arm in arms:
         q[arm_slice(arm).stop - 1] = SHUT
     return q
-
-
-def _run(world, expert):
-    """Execute an expert's plan without noise; return the plan (M, 14)."""
-    plan = [world.joint_state()[0]]
-    while not expert.is_done and world.time_s < 20.0:
-        target = expert.next()
-        for k in range(1, 6):
-            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
-        plan.append(target)
-    return np.array(plan)
 
 
 def _closings(plan, arm):
@@ -184,7 +174,7 @@ def test_a_beam_on_end_or_off_the_table_is_reported(world):
 @pytest.mark.parametrize("seed", range(4))
 def test_expert_lifts_smoothly_and_ends_holding(world, seed):
     world.reset(seed)
-    plan = _run(world, LiftExpert(world.stage))
+    plan = run_expert(world, LiftExpert(world.stage))
     assert world.success()
     assert not world.wrong_object()
     assert world.time_s < 6.0
@@ -205,7 +195,7 @@ def test_expert_lifts_smoothly_and_ends_holding(world, seed):
 )
 def test_a_grasp_that_misses_is_noticed_and_tried_again_with_both_arms(world, offsets, rise_m):
     world.reset(2)
-    plan = _run(world, LiftExpert(world.stage, Mistake(offsets, rise_m)))
+    plan = run_expert(world, LiftExpert(world.stage, Mistake(offsets, rise_m)))
     assert world.success()
     assert [_closings(plan, arm) for arm in ARMS] == [2, 2]
 
@@ -216,14 +206,14 @@ def test_a_beam_that_slips_from_one_gripper_is_put_down_and_lifted_again(world):
     while world.stage.position(BEAM)[2] < 0.05:
         world.step(expert.next(), PERIOD_S)
     world.stage.put(BEAM, Pose(0.34, MIDLINE_Y_M + 0.01, BEAM_HALF_M[2], 0.1))
-    _run(world, expert)
+    run_expert(world, expert)
     assert world.success()
 
 
 def test_a_beam_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
     world.stage.put(BEAM, Pose(0.7, MIDLINE_Y_M, BEAM_HALF_M[2]))
-    plan = _run(world, LiftExpert(world.stage))
+    plan = run_expert(world, LiftExpert(world.stage))
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
 

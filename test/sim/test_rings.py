@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from expert_run import run_expert
 
 from onestep_vla_ros.core.joints import ARMS, arm_slice
 from onestep_vla_ros.sim.demonstration import demonstrate
@@ -52,18 +53,6 @@ def _lay(world, ring, z_m, off_m=(0.0, 0.0)):
 
 def _wait(world, seconds=0.6):
     world.step(np.array(HOME_Q), seconds)
-
-
-def _run(world, expert, until_s=25.0, watch=lambda: None):
-    """Execute an expert's plan without noise; return the plan (M, 14)."""
-    plan = [world.joint_state()[0]]
-    while not expert.is_done and world.time_s < until_s:
-        target = expert.next()
-        for k in range(1, 6):
-            world.step(plan[-1] + (target - plan[-1]) * k / 5, PERIOD_S / 5)
-        plan.append(target)
-        watch()
-    return np.array(plan)
 
 
 def _do_arms_touch(world):
@@ -210,7 +199,7 @@ def test_expert_solves_the_task_smoothly_without_the_arms_meeting(world, seed):
     assert {SCENES[seed].large_arm for seed in range(4)} == set(ARMS)
     world.reset(seed)
     met = []
-    plan = _run(world, world.expert(), watch=lambda: met.append(_do_arms_touch(world)))
+    plan = run_expert(world, world.expert(), watch=lambda: met.append(_do_arms_touch(world)))
     assert world.success()
     assert not world.wrong_object()
     assert not any(met)
@@ -230,7 +219,7 @@ def test_small_ring_waits_aside_until_the_large_one_is_on_the_peg(world):
         if np.hypot(*large[:2]) > 0.015 or large[2] > BOTTOM_M + 0.005:
             distances.append(np.hypot(*small[:2]))
 
-    _run(world, world.expert(), watch=watch)
+    run_expert(world, world.expert(), watch=watch)
     assert world.success()
     assert min(distances) > 0.13
 
@@ -239,7 +228,9 @@ def test_small_ring_waits_aside_until_the_large_one_is_on_the_peg(world):
 def test_a_grasp_that_misses_is_noticed_and_tried_again(world, ring):
     world.reset(2)
     arm = world.scene.large_arm if ring == LARGE else other_arm(world.scene.large_arm)
-    plan = _run(world, RingsExpert(world.stage, world.scene, {ring: np.array([0.0, 0.0, 0.05])}))
+    plan = run_expert(
+        world, RingsExpert(world.stage, world.scene, {ring: np.array([0.0, 0.0, 0.05])})
+    )
     grip = plan[:, arm_slice(arm).stop - 1]
     assert np.sum((grip[1:] < 0.5) & (grip[:-1] >= 0.5)) == 2
     assert world.success()
@@ -254,7 +245,7 @@ def test_a_ring_lost_on_the_way_is_fetched_again(world):
             world.stage.put(LARGE, world.scene.poses[LARGE])
             lost.append(world.time_s)
 
-    _run(world, world.expert(), watch=watch)
+    run_expert(world, world.expert(), watch=watch)
     assert lost
     assert world.success()
     assert not world.wrong_object()
@@ -263,7 +254,7 @@ def test_a_ring_lost_on_the_way_is_fetched_again(world):
 def test_a_ring_out_of_reach_ends_at_home_without_success(world):
     world.reset(0)
     world.stage.put(LARGE, Pose(0.75, MIDLINE_Y_M, THICKNESS_M / 2))
-    plan = _run(world, world.expert())
+    plan = run_expert(world, world.expert())
     assert not world.success()
     assert np.abs(plan[-1] - HOME_Q).max() < 1e-9
 

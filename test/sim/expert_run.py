@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Executes an expert's plan in its world, without noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onestep_vla_ros.sim.motion import PERIOD_S
+
+_TICKS = 5
+
+
+def run_expert(world, expert, watch=lambda: None, limit_s=30.0):
+    """Step `world` until the expert is done; return the plan (M, 14).
+
+    `watch` is called once a planned target, after it was executed.
+    """
+    plan = [world.joint_state()[0]]
+    while not expert.is_done and world.time_s < limit_s:
+        target = expert.next()
+        for k in range(1, _TICKS + 1):
+            world.step(plan[-1] + (target - plan[-1]) * k / _TICKS, PERIOD_S / _TICKS)
+        plan.append(target)
+        watch()
+    return np.array(plan)
