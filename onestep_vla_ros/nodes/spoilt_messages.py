@@ -80,7 +80,7 @@ def spoilt_chunks(stamp_s: float) -> dict[str, JointTrajectory]:
         "a name missing": changed(_drop_name),
         "a short point": changed(_shorten),
         "times not rising": changed(_swap_points),
-        "3.2 s long": good(16, 0.2),
+        "4.8 s long": good(24, 0.2),
         "1 ms period": good(16, 0.001),
     }
 
