@@ -24,6 +24,8 @@ from onestep_vla_ros.train.keyframe import KeyframeReadout
 from onestep_vla_ros.train.loss_scale import LossScale
 from onestep_vla_ros.train.train_config import TrainConfig
 
+# torch maps the file a second time: a RuntimeError tells of one cut short or replaced meanwhile
+_DAMAGE = (safetensors.SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 EMA_START = 10
 """The average follows (1 + step) / (EMA_START + step) until its own decay is reached."""
 
@@ -241,7 +243,7 @@ def read_facts(path: Path) -> dict[str, object]:
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
             int(facts["step"])
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(
             f"training state {path} is damaged",
             got=str(error),
