@@ -12,6 +12,7 @@ from typing import Any
 from onestep_vla_ros.core.errors import ConfigError, raise_all
 from onestep_vla_ros.sim.perturbation import AXES, NO_AXIS
 from onestep_vla_ros.sim.rollout import Timing
+from onestep_vla_ros.sim.stations import task_names
 from onestep_vla_ros.sim.tasks import TASKS, task_named
 
 EXPERT = "expert"
@@ -19,7 +20,6 @@ EXPERT = "expert"
 NO_ABLATION = "none"
 ABLATIONS: tuple[str, ...] = (NO_ABLATION, "image", "state", "prompt")
 """What can be taken from the policy; see `ablation.py`."""
-ALL_TASKS = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Axes:
         Raises:
             ConfigError: A value is unknown, or the expert alone is given a decoder.
         """
-        tasks = TASKS if ALL_TASKS in self.tasks else self.tasks
+        tasks = tuple(name for given in self.tasks for name in task_names(given))
         dimensions = (
             tasks,
             self.policies,

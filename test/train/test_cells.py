@@ -4,8 +4,9 @@
 import pytest
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.sim.stations import ALL
 from onestep_vla_ros.sim.tasks import TASKS, task_named
-from onestep_vla_ros.train.cells import ALL_TASKS, Axes, Cell, label, short_policy
+from onestep_vla_ros.train.cells import Axes, Cell, label, short_policy
 
 
 def test_a_grid_is_the_product_and_the_first_values_make_its_first_cell():
@@ -19,10 +20,10 @@ def test_a_grid_is_the_product_and_the_first_values_make_its_first_cell():
 
 
 def test_all_tasks_come_in_the_order_of_the_list_each_with_its_own_limit():
-    cells = Axes(("a",), (ALL_TASKS,)).cells()
+    cells = Axes(("a",), (ALL,)).cells()
     assert [c.task for c in cells] == list(TASKS)
     assert [c.timeout_s for c in cells] == [task_named(t).timeout_s for t in TASKS]
-    assert {c.timeout_s for c in Axes(("a",), (ALL_TASKS,), timeout_s=3.0).cells()} == {3.0}
+    assert {c.timeout_s for c in Axes(("a",), (ALL,), timeout_s=3.0).cells()} == {3.0}
 
 
 def test_the_expert_beside_checkpoints_runs_once():
