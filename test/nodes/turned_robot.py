@@ -39,6 +39,7 @@ class TurnedRobot:
         self.carrier = BridgeCarrier(self.bridge)
         self.node = node = make_node("robot")
         self.now_s, self.q, self.trace = 1.0, HOME.copy(), None
+        self.chunk_s = np.nan
         self.commands = {"left": [], "right": []}
         self.grippers, self.positions = [], []
         self.status, self.words = {}, ""
@@ -92,6 +93,7 @@ class TurnedRobot:
 
     def send_chunk(self, q):
         """Send waypoints (16, 14) observed now."""
+        self.chunk_s = self.now_s
         self.chunks.publish(chunk_to_trajectory(Chunk(q, self.now_s, 0.04)))
 
     def send_start_pose(self, low, high):
