@@ -100,7 +100,7 @@ class HandoverExpert(Expert):
     def _exchange(self) -> Iterator[Segment]:
         giver, receiver = self._giver, self._receiver
         if not self._holds(receiver):
-            yield from self._meanwhile(receiver, waiting_goal(receiver), self._offer())
+            yield from self._offer()
         for _ in range(TAKES):
             if self._holds(receiver) or not self._holds(giver):
                 break
@@ -113,13 +113,17 @@ class HandoverExpert(Expert):
             yield self.straight(away, is_precise=True)
 
     def _offer(self) -> Iterator[Segment]:
-        """Lift the bar and bring it to where it changes hands."""
-        arm = self._giver
+        """Lift the bar and bring it to where it changes hands; both arms arrive together.
+
+        Were one to wait for the other, most moments of waiting would look like its last one,
+        and a policy that answers the mean would wait for ever.
+        """
+        arm, receiver = self._giver, self._receiver
         if self.tool(arm)[2] < _LOW_M:
             yield self._lift()
         if self._holds(arm):
-            at = np.array(EXCHANGE_M)
-            yield self.joint_move({arm: self._carried(arm, at, exchange_heading(arm))})
+            offered = self._carried(arm, np.array(EXCHANGE_M), exchange_heading(arm))
+            yield self.joint_move({arm: offered, receiver: waiting_goal(receiver)})
 
     def _deliver(self) -> Iterator[Segment]:
         arm, self._is_handed = self._receiver, True

@@ -22,11 +22,18 @@ from onestep_vla_ros.sim.kinematics import ArmKinematics
 from onestep_vla_ros.sim.scene import Pose
 from onestep_vla_ros.sim.stage import Stage
 from onestep_vla_ros.sim.station_model import GRIPPER_STROKE_M
-from onestep_vla_ros.sim.table import HOME_Q, bearing
+from onestep_vla_ros.sim.table import HOME_Q, MIDLINE_Y_M, bearing, side_of
 
-STARTS = {"home": 0.64, "near": 0.10, "empty": 0.06, "given": 0.12, "shared": 0.08}
+STARTS = {
+    "home": 0.56,
+    "near": 0.09,
+    "empty": 0.06,
+    "given": 0.14,
+    "shared": 0.08,
+    "dropped": 0.07,
+}
 """Share of starts: at home, the giver low near the bar, the giver closed on nothing, the bar in
-the giver's hand on its way to the exchange, the bar in both hands."""
+the giver's hand on its way to the exchange, the bar in both hands, the bar fallen there."""
 MISTAKE_SHARE = 0.16
 """Share of the demonstrations whose first grasp, by either arm, misses on purpose."""
 _TRIES = 20
@@ -46,6 +53,8 @@ def begin_demonstration(
         try:
             if start in ("near", "empty"):
                 _start_near_bar(stage, scene, rng, is_open=start == "near")
+            elif start == "dropped":
+                _start_dropped(stage, scene, rng)
             else:
                 _start_holding(stage, scene, rng, is_shared=start == "shared")
         except JointError:
@@ -99,6 +108,20 @@ def _start_holding(
     if not is_shared:
         _bring_receiver(stage, receiver, share + rng.uniform(-0.3, 0.3), rng)
     stage.put(BAR, Pose(float(at[0]), float(at[1]), float(at[2]), heading))
+
+
+def _start_dropped(stage: Stage, scene: HandoverScene, rng: np.random.Generator) -> None:
+    """Lay the bar down between the arms, as if one had lost it where it changes hands."""
+    giver, receiver = scene.giver, scene.receiver
+    at = np.array(EXCHANGE_M) + rng.uniform(-0.04, 0.04, 3)
+    heading = exchange_heading(giver) + rng.uniform(-0.2, 0.2)
+    at[:2] -= GRASP_OFF_M * np.array([np.cos(heading), np.sin(heading)])
+    _pose(stage, {giver: tool_goal(at, heading, rng.uniform(CLOSED, OPEN))})
+    _bring_receiver(stage, receiver, rng.uniform(0.3, 1.0), rng)
+    x_m, away_m = rng.uniform(0.30, 0.42), rng.uniform(0.02, 0.16)
+    y_m = MIDLINE_Y_M + side_of(giver) * away_m
+    yaw = bearing(giver, x_m, y_m) + rng.uniform(-0.7, 0.7)
+    stage.put(BAR, Pose(x_m, y_m, BAR_THICK_M / 2, yaw))
 
 
 def _holding(at: NDArray[np.float64], heading: float, off_m: float) -> Goal:
