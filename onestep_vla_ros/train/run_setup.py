@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
-from onestep_vla_ros.policy.checkpoint import Checkpoint, save_checkpoint
+from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from onestep_vla_ros.policy.contract import Contract
 from onestep_vla_ros.policy.decoder import Decoding
 from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
@@ -40,10 +40,11 @@ class RunSetup:
         dataset: All frames.
         sampler: Which frames a step reads.
         held: Task to its held-out frames, (n,) each.
-        normalizer: Statistics of the training frames.
-        tokenizer: Made from the instructions, or the backbone's.
-        model: Fresh, on its device.
+        normalizer: Statistics of the training frames, or the initial checkpoint's.
+        tokenizer: Made from the instructions, or the backbone's or initial checkpoint's.
+        model: Fresh or the initial checkpoint's, on its device.
         batches: Reads frames as tensors on that device.
+        initial: Facts of the training of the initial checkpoint; empty without one.
     """
 
     dataset: Dataset
@@ -53,6 +54,7 @@ class RunSetup:
     tokenizer: PreTrainedTokenizerBase
     model: OneStepModel
     batches: Batches
+    initial: Mapping[str, object]
 
 
 def horizon_of(config: TrainConfig) -> int:
@@ -77,8 +79,19 @@ def open_data(config: TrainConfig, data: Sequence[Path]) -> Dataset:
     return dataset
 
 
+def model_of(config: TrainConfig, dataset: Dataset) -> ModelConfig:
+    """Return the model that `config` describes, with the cameras that are stored."""
+    return ModelConfig.from_json(
+        {
+            "encoder": config.encoder,
+            "head": {"dof": DOF, **config.head, "objective": config.objective},
+            "cameras": {c.name: [c.height, c.width] for c in dataset.meta.stored},
+        }
+    )
+
+
 def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunSetup:
-    """Return data, statistics, tokenizer and a fresh model, the same in every process.
+    """Return data, statistics, tokenizer and a model to start from, the same in every process.
 
     Args:
         config: The run.
@@ -88,22 +101,16 @@ def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunS
     device = device or config.device
     dataset = open_data(config, data)
     train_frames, held = dataset.split(config.held_out, config.seed)
-    normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
-    model_config = ModelConfig.from_json(
-        {
-            "encoder": config.encoder,
-            "head": {"dof": DOF, **config.head, "objective": config.objective},
-            "cameras": {c.name: [c.height, c.width] for c in dataset.meta.stored},
-        }
-    )
+    model_config = model_of(config, dataset)
     torch.manual_seed(config.seed)
-    model = OneStepModel(model_config)
-    if config.pretrained_backbone:
-        folder = Path(config.pretrained_backbone)
-        model.encoder.load_pretrained(folder)
-        tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
+    initial: Mapping[str, object] = {}
+    if config.initial_checkpoint:
+        old = open_initial(config, model_config)
+        model, tokenizer, normalizer = old.model, old.tokenizer, old.normalizer
+        initial = old.training
     else:
-        tokenizer = train_tokenizer(dataset.instructions, model_config.text_ids)
+        model, tokenizer = _fresh(config, model_config, dataset)
+        normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
     texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
     return RunSetup(
         dataset,
@@ -113,7 +120,41 @@ def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunS
         tokenizer,
         model.to(device).train(),
         Batches(dataset, normalizer, texts, device),
+        initial,
     )
+
+
+def _fresh(
+    config: TrainConfig, model_config: ModelConfig, dataset: Dataset
+) -> tuple[OneStepModel, PreTrainedTokenizerBase]:
+    """Return a model at random, or around a pretrained backbone, and its tokenizer."""
+    model = OneStepModel(model_config)
+    if not config.pretrained_backbone:
+        return model, train_tokenizer(dataset.instructions, model_config.text_ids)
+    folder = Path(config.pretrained_backbone)
+    model.encoder.load_pretrained(folder)
+    return model, load_tokenizer(folder)
+
+
+def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
+    """Return the checkpoint that a run goes on from, fit to be trained.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or damaged.
+        ConfigError: Its model is another one than the run's; lists every difference.
+    """
+    old = load_checkpoint(Path(config.initial_checkpoint))
+    have, want = old.model.config.to_json(), wanted.to_json()
+    different = [f"{k}: {have[k]}, the run's {want[k]}" for k in want if have[k] != want[k]]
+    if different:
+        raise ConfigError(
+            f"initial_checkpoint {config.initial_checkpoint} is of another model",
+            got="; ".join(different),
+            allowed="the same encoder, head, cameras and objective",
+            do="take them over from the checkpoint's config.json, or start at random",
+        )
+    old.model.requires_grad_(True)
+    return old
 
 
 def _by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -197,6 +238,7 @@ def _checkpoint(
                 for i, name in enumerate(data.tasks)
             },
             "expert": data.meta.expert,
+            **({"initial": dict(setup.initial)} if setup.initial else {}),
             "config": asdict(config),
         },
         held_out=held_out,

@@ -59,6 +59,10 @@ class TrainConfig:
     pretrained_backbone: str = param(
         "Local transformers folder the vlm backbone starts from; empty starts at random"
     )
+    initial_checkpoint: str = param(
+        "Checkpoint folder to go on from, for example the shipped one with demonstrations of your "
+        "own: its weights, tokenizer and normalisation; empty starts at random"
+    )
     objective: str = param(
         "flow is the paper's velocity loss; regression, its null hypothesis, predicts the chunk "
         "in one step and reads no noise (base, alpha and draws then mean nothing)",
@@ -120,6 +124,8 @@ class TrainConfig:
             )
         if values.get("pretrained_backbone") and values.get("encoder", {}).get("kind") != "vlm":
             faults.append("pretrained_backbone: allowed: empty unless encoder.kind is vlm")
+        if values.get("initial_checkpoint") and values.get("pretrained_backbone"):
+            faults.append("initial_checkpoint: allowed: empty when pretrained_backbone is given")
         if values.get("keyframe_weight") and values.get("encoder", {}).get("kind") != "nano":
             faults.append("keyframe_weight: allowed: 0 unless encoder.kind is nano")
         faults += [

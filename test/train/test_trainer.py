@@ -18,6 +18,7 @@ from transformers import PaliGemmaConfig, PaliGemmaModel
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, DatasetError
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.policy.checkpoint import load_checkpoint
 from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.policy.tokenizer import train_tokenizer
 from onestep_vla_ros.train.dataset import open_dataset
@@ -178,6 +179,36 @@ def test_a_local_backbone_trains_and_ships_through_the_same_path(tmp_path, preci
     policy = load_policy(tmp_path / "out" / "checkpoint")
     assert policy.checkpoint.model.config.kind == "vlm"
     policy.warm_up()
+
+
+def test_run_goes_on_from_a_checkpoint(demos, tmp_path):
+    train(make_config(max_steps=4), [demos], tmp_path / "first")
+    first = tmp_path / "first" / "checkpoint"
+    still = make_config(
+        max_steps=1, seed=5, learning_rate=1e-7, initial_checkpoint=str(first), warmup_steps=0
+    )
+    train(still, [demos], tmp_path / "second")
+    old, new = (load_checkpoint(c) for c in (first, tmp_path / "second" / "checkpoint"))
+    for name, weight in old.model.state_dict().items():
+        assert torch.allclose(weight, new.model.state_dict()[name], atol=1e-5), name
+    assert new.normalizer.to_json() == old.normalizer.to_json()
+    assert new.training["initial"]["steps"] == 4
+    learned = make_config(max_steps=4, initial_checkpoint=str(first))
+    train(learned, [demos], tmp_path / "third")
+    third = load_checkpoint(tmp_path / "third" / "checkpoint").model.state_dict()
+    assert not all(torch.equal(w, third[n]) for n, w in old.model.state_dict().items())
+
+
+def test_going_on_from_another_model_is_refused_before_any_process(demos, tmp_path):
+    train(make_config(max_steps=1), [demos], tmp_path / "first")
+    head = {"horizon": 6, "width": 32, "layers": 1, "heads": 2, "mlp": 64}
+    other = make_config(
+        head=head, processes=2, initial_checkpoint=str(tmp_path / "first" / "checkpoint")
+    )
+    with pytest.raises(ConfigError, match=r"(?s)another model.*head.*'layers': 2.*'layers': 1"):
+        train(other, [demos], tmp_path / "out")
+    with pytest.raises(CheckpointError, match="missing"):
+        train(make_config(initial_checkpoint="none"), [demos], tmp_path / "out")
 
 
 def test_time_budget_ends_a_run_and_its_cosine(demos, tmp_path):

@@ -95,6 +95,7 @@ def make_config(**changes) -> TrainConfig:
         "surprise_repeat": 3,
         "keyframe_weight": 0.5,
         "pretrained_backbone": "",
+        "initial_checkpoint": "",
         "objective": "flow",
         "base": "uniform",
         "alpha": 4.0,
