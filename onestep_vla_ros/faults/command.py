@@ -137,6 +137,8 @@ def _progress(console: Console) -> Progress:
 
 
 def _line(result: RowResult) -> str:
-    word = "[green]holds[/]" if result.holds else "[bold red]does not hold[/]"
+    missed = "[bold yellow]the machine is too busy to judge[/]"
+    missed = missed if result.is_unjudged else "[bold red]does not hold[/]"
+    word = "[green]holds[/]" if result.holds else missed
     times = f"{time_text(result.worst_s)} of {time_text(result.bound_s)}"
     return f"row {result.row}, {result.fault}: {word}, {times}"

@@ -10,16 +10,16 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.supervisor import Mode
-from onestep_vla_ros.deployment import Node
 from onestep_vla_ros.faults.process_children import Children
 from onestep_vla_ros.faults.process_graph import bridge_parameters, nodes
+from onestep_vla_ros.faults.withheld import Withheld
 from onestep_vla_ros.nodes.rig_link import RigLink
 from onestep_vla_ros.nodes.wire_log import TickSeen
 from onestep_vla_ros.transport import environment, free_domain
@@ -28,7 +28,7 @@ from onestep_vla_ros.up import command
 BRAKING = (Mode.HOLD, Mode.STOP, Mode.FAULT)
 """Modes in which the arms brake or rest."""
 
-_STALL_S = float(bridge_parameters()["joint_state_timeout_s"]) - 0.01  # type: ignore[arg-type]
+STALL_S = float(bridge_parameters()["joint_state_timeout_s"]) - 0.01  # type: ignore[arg-type]
 """A stand-in robot that is silent for longer has stalled: the time-out less one period [s]."""
 _START_S = 60.0
 _RUN_S = 10.0
@@ -95,11 +95,13 @@ class Rig:
     Attributes:
         link: Ears and hands on ROS.
         children: The processes.
+        machine: What the machine withheld from them.
         found: What the wire checker has found since the attribute was last set.
     """
 
     link: RigLink
     children: Children
+    machine: Withheld
 
     def __init__(self, setting: str, seed: int, **bridge: object) -> None:
         self.setting = setting
@@ -116,6 +118,7 @@ class Rig:
             os.environ.update(environment())  # the rig's own participant needs them as well
             variables = {**environment(), "ROS_DOMAIN_ID": str(domain)}
             self.children = stack.enter_context(Children(variables))
+            self.machine = stack.enter_context(Withheld())
             for name in self._nodes:
                 self.start(name)
             self.link = RigLink(domain, has_cameras=self.setting == "policy")
@@ -135,9 +138,10 @@ class Rig:
             self.children.send(name, signal.SIGCONT)
         self._stack.close()
 
-    def start(self, name: str, node: Node | None = None) -> None:
-        """Start the process of a node of the graph, or of `node` under this name."""
-        self.children.start(name, command(node or self._nodes[name]))
+    def start(self, name: str, words: Sequence[str] | None = None) -> None:
+        """Start the process of a node of the graph, or the command `words` under this name."""
+        self.children.start(name, words or command(self._nodes[name]))
+        self.machine.watch(self.children.pid(name))
 
     def calm(self) -> None:
         """Take every fault back."""
@@ -243,7 +247,7 @@ class Rig:
             return
         sent = [s.sent_s for s in self.link.states if s.sent_s >= since_s - 1.0]
         silent_s = max((b - a for a, b in zip(sent, sent[1:], strict=False)), default=0.0)
-        if silent_s > _STALL_S:
+        if silent_s > STALL_S:
             raise Stalled("the stand-in robot was silent by itself", got=f"{silent_s:.3f} s")
         got = f"{odd.mode.name}; {self.link.state()}"
         raise RowError(f"{why}: the bridge left RUN", got=got)

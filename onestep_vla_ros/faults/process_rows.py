@@ -6,21 +6,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.faults.process_bridge import ROWS as BRIDGE_ROWS
+from onestep_vla_ros.faults.process_children import ProcessError
 from onestep_vla_ros.faults.process_chunks import ROWS as CHUNK_ROWS
 from onestep_vla_ros.faults.process_clock import ROWS as CLOCK_ROWS
 from onestep_vla_ros.faults.process_joints import ROWS as JOINT_ROWS
 from onestep_vla_ros.faults.process_policy import ROWS as POLICY_ROWS
-from onestep_vla_ros.faults.process_rig import Findings, Rig, RowError, Stalled
+from onestep_vla_ros.faults.process_rig import STALL_S, Findings, Rig, RowError, Stalled
 from onestep_vla_ros.faults.process_row import Case, ProcessRow
 from onestep_vla_ros.faults.process_start import ROWS as START_ROWS
 from onestep_vla_ros.faults.row import FAULTS, RowResult
 from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.nodes.rig_link import RigError
 from onestep_vla_ros.processes import Terminated
 
 PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
@@ -32,9 +35,14 @@ PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
 """Every row that has a twin of real processes, by number."""
 
 _PARTIAL = Path("out") / "faults_process.part.json"
-_MOST_STALLS = 10
+_STALLS = 3
+"""So many repetitions, and half of those wanted, may the machine spoil; then it is too busy."""
+_SPOILT_S = 0.5
+"""A process that waits `STALL_S` for a core within this long is late by itself [s]."""
 _GIVE_UP = 3
 """A case ends after so many repetitions that went wrong."""
+
+_HELD = "the machine kept a process of the graph from running"
 
 OnRow = Callable[[RowResult], None]
 
@@ -44,17 +52,17 @@ class _Outcome:
     """What the repetitions of one case came to."""
 
     case: Case
+    wanted: int
     times_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     done: int = 0
     stalls: int = 0
+    stall: str = ""
     found: Findings = field(default_factory=Findings)
 
     @property
     def bound_s(self) -> float | None:
-        if self.case.bound_s is None:
-            return None
-        return self.case.bound_s + self.case.allowance_s
+        return _limit_s(self.case)
 
     @property
     def worst_s(self) -> float | None:
@@ -63,7 +71,12 @@ class _Outcome:
     @property
     def is_met(self) -> bool:
         is_late = self.bound_s is not None and (self.worst_s or 0.0) > self.bound_s
-        return not self.errors and not is_late and bool(self.done)
+        return not self.errors and not is_late and not self.is_unjudged
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Did the machine spoil so many repetitions that the rest was left out?"""
+        return self.stalls > _STALLS + self.wanted // 2
 
     def words(self) -> str:
         text = f"{self.case.name}: {self.done} times"
@@ -73,7 +86,9 @@ class _Outcome:
                 f"{self.case.allowance_s:.3f} s"
             )
         if self.stalls:
-            text += f"; {self.stalls} more were repeated: joint states were late by themselves"
+            text += f"; {self.stalls} more were repeated, the last for: {self.stall}"
+        if self.is_unjudged:
+            text += "; the machine is too busy to judge the rest"
         if self.errors:
             text += f"; {len(self.errors)} went wrong, the first: {self.errors[0]}"
         return text
@@ -135,25 +150,21 @@ def run_row(row: ProcessRow, graph: _Graph, repetitions: int) -> RowResult:
         detail="; ".join(o.words() for o in outcomes),
         violations=sum(sum(o.found.violations.values()) for o in outcomes),
         cases=sum(o.done for o in outcomes),
+        is_unjudged=all(o.is_met or (o.is_unjudged and not o.errors) for o in outcomes)
+        and any(o.is_unjudged for o in outcomes),
     )
 
 
 def _run_case(case: Case, graph: _Graph, repetitions: int) -> _Outcome:
-    outcome = _Outcome(case)
+    outcome = _Outcome(case, repetitions)
     i = 0
-    while i < repetitions and len(outcome.errors) < _GIVE_UP:
+    while i < repetitions and len(outcome.errors) < _GIVE_UP and not outcome.is_unjudged:
         try:
-            rig = graph.rig(case.setting)
-            rig.found = Findings()
-            time_s = case.run(rig, i)
-            rig.take_report()
-            _judge(case, rig.found)
+            time_s = _run_once(case, graph, i)
         except Terminated:
             raise
         except Stalled as error:
-            outcome.stalls += 1
-            if outcome.stalls > _MOST_STALLS:
-                outcome.errors.append(f"repetition {i + 1}: {error}")
+            outcome.stalls, outcome.stall = outcome.stalls + 1, str(error)
             continue
         except Exception as error:  # noqa: BLE001 - whatever it raises, the row does not hold
             outcome.errors.append(f"repetition {i + 1}: {type(error).__name__}: {error}")
@@ -167,6 +178,39 @@ def _run_case(case: Case, graph: _Graph, repetitions: int) -> _Outcome:
         outcome.found.violations.update(found.violations)
         outcome.found.messages += found.messages
     return outcome
+
+
+def _run_once(case: Case, graph: _Graph, i: int) -> float | None:
+    """Run one repetition; return its time [s].
+
+    Raises:
+        Stalled: It went wrong or took too long, and the machine withheld that much from one
+            of the processes. No invariant may break even then.
+    """
+    rig = graph.rig(case.setting)
+    rig.found = Findings()
+    begun_s = time.monotonic()
+    try:
+        time_s = case.run(rig, i)
+        rig.take_report()
+        _judge(case, rig.found)
+    except (RowError, RigError, ProcessError) as error:
+        withheld_s = rig.machine.worst_s(begun_s, _SPOILT_S)
+        if rig.found.violations or withheld_s < STALL_S:
+            raise
+        graph.drop()
+        raise Stalled(f"{_HELD}; {error}", got=f"{withheld_s:.3f} s") from error
+    limit_s = _limit_s(case)
+    if time_s is not None and limit_s is not None and time_s > limit_s:
+        withheld_s = rig.machine.worst_s(begun_s, time_s)
+        if withheld_s > time_s - limit_s:
+            got = f"{withheld_s:.3f} s withheld, {time_s:.3f} s taken, {limit_s:.3f} s allowed"
+            raise Stalled(_HELD, got=got)
+    return time_s
+
+
+def _limit_s(case: Case) -> float | None:
+    return None if case.bound_s is None else case.bound_s + case.allowance_s
 
 
 def _judge(case: Case, found: Findings) -> None:

@@ -47,7 +47,7 @@ def _must_fail(rig: Rig, words: list[str], says: tuple[str, ...], timeout_s: flo
     """Start a process that must end with an error naming `says`; return how long it took [s]."""
     link = rig.link
     started = time.monotonic()
-    rig.children.start("beside", words)
+    rig.start("beside", words)
     topic = f"{_NAMESPACE}/left_arm_controller/joint_trajectory"
     chunks = f"{_NAMESPACE}/action_chunk"
     most = 0
@@ -115,7 +115,7 @@ def _disk_full(rig: Rig, i: int) -> float:
         (folder / "events.jsonl").symlink_to("/dev/full")
         given = {"folder": str(folder)}
         node = Node("recorder_node", "recorder", config=("recorder.yaml",), parameters=given)
-        rig.children.start("recorder", command(node))
+        rig.start("recorder", command(node))
         rig.to_run()  # its first 64 KB stay in a buffer for longer than this
         at_s = time.time()
         if "recorder" not in rig.children.names():

@@ -64,6 +64,7 @@ class RowResult:
         detail: What was done and seen, or what went wrong, in a sentence or two.
         violations: Invariant violations the wire checker counted.
         cases: Phases, seeds and repetitions that were run.
+        is_unjudged: It does not hold for no other reason than that the machine was too busy.
     """
 
     row: int
@@ -75,6 +76,7 @@ class RowResult:
     detail: str = ""
     violations: int = 0
     cases: int = 1
+    is_unjudged: bool = False
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` when the row or the kind is none there is."""

@@ -21,10 +21,11 @@ from onestep_vla_ros.faults.process_rows import PROCESS_ROWS, run_process_rows  
 
 
 class FakeGraph:
-    """A graph that gives out one rig without processes."""
+    """A graph that gives out one rig without processes, on a machine that withholds time."""
 
-    def __init__(self, found=None):
+    def __init__(self, found=None, withheld_s=0.0):
         self.last_found = found or Findings()
+        self.machine, self.withheld_s = self, withheld_s
         self.drops = 0
 
     def rig(self, setting):
@@ -32,6 +33,9 @@ class FakeGraph:
 
     def take_report(self):
         return {}
+
+    def worst_s(self, begun_s, span_s):
+        return self.withheld_s
 
     def drop(self):
         self.drops += 1
@@ -98,6 +102,55 @@ def test_a_stalled_robot_is_repeated_and_said():
     assert "1 more were repeated" in result.detail
 
 
+def test_a_time_is_too_late_only_by_more_than_the_machine_withheld():
+    case = Case("x", lambda rig, i: 0.07, bound_s=0.04, allowance_s=0.02)
+    assert not run(case, graph=FakeGraph(withheld_s=0.009)).is_unjudged
+    result = run(case, graph=FakeGraph(withheld_s=0.011))
+    assert result.is_unjudged
+    assert not result.holds
+    assert "0.011 s withheld, 0.070 s taken, 0.060 s allowed" in result.detail
+
+
+def test_a_repetition_that_the_machine_spoilt_is_run_again_on_a_new_graph():
+    calls = []
+
+    def goes_wrong_once(rig, i):
+        calls.append(i)
+        if len(calls) == 1:
+            raise RowError("the arms go on", got="RUN")
+
+    graph = FakeGraph(withheld_s=0.2)
+    result = run(Case("x", goes_wrong_once), graph=graph)
+    assert result.holds
+    assert calls == [0, 0, 1, 2]
+    assert graph.drops == 1
+    assert "the arms go on" in result.detail
+
+
+def test_a_machine_that_is_busy_throughout_leaves_a_row_unjudged_but_hides_no_other_case():
+    def goes_wrong(rig, i):
+        raise RowError("the arms go on", got="RUN")
+
+    def is_wrong(rig, i):
+        raise ValueError
+
+    busy = FakeGraph(withheld_s=0.2)
+    result = run(Case("x", goes_wrong), Case("y", lambda rig, i: None), graph=busy)
+    assert result.is_unjudged
+    assert "too busy to judge" in result.detail
+    result = run(Case("x", goes_wrong), Case("y", is_wrong), graph=busy)
+    assert not result.is_unjudged
+    assert not result.holds
+
+
+def test_no_machine_excuses_a_violation():
+    found = Findings()
+    found.violations["I3"] += 1
+    result = run(Case("x", lambda rig, i: None), graph=FakeGraph(found, withheld_s=9.0))
+    assert not result.holds
+    assert not result.is_unjudged
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -159,19 +212,24 @@ def test_an_interrupted_run_goes_on_after_its_last_whole_row(tmp_path, monkeypat
     assert not part.exists()
 
 
+def must_hold(rows, tmp_path):
+    """Run rows once; on a machine that was too busy to judge one this is a visible skip."""
+    results = run_process_rows(rows, 1, 0, lambda _: None, tmp_path / "part.json")
+    assert [r.row for r in results] == rows
+    assert not {r.row: r.detail for r in results if not r.holds and not r.is_unjudged}
+    assert sum(r.violations for r in results) == 0
+    unjudged = {r.row: r.detail for r in results if r.is_unjudged}
+    if unjudged:
+        pytest.skip(f"the machine is too busy for these rows' bounds: {unjudged}")
+
+
 @pytest.mark.ros
 @pytest.mark.slow
 def test_quick_rows_hold_on_real_processes(tmp_path):
-    rows = [6, 9, 15, 23, 35]
-    results = run_process_rows(rows, 1, 0, lambda _: None, tmp_path / "part.json")
-    assert [r.row for r in results] == rows
-    broken = {r.row: r.detail for r in results if not r.holds}
-    assert not broken
-    assert sum(r.violations for r in results) == 0
+    must_hold([6, 9, 15, 23, 35], tmp_path)
 
 
 @pytest.mark.ros
 @pytest.mark.slow
 def test_clock_and_partition_hold_on_real_processes(tmp_path):
-    results = run_process_rows([21, 22], 1, 0, lambda _: None, tmp_path / "part.json")
-    assert not {r.row: r.detail for r in results if not r.holds}
+    must_hold([21, 22], tmp_path)
