@@ -11,6 +11,8 @@ from rclpy.node import Node
 from onestep_vla_ros.core.stamp_offset import StampOffset
 
 _NANO = 1_000_000_000
+_APART_S = 0.001
+_LOOKS = 5
 
 
 class NodeClock:
@@ -26,7 +28,7 @@ class NodeClock:
         self._offset = (
             StampOffset(0.0, 0.0)
             if self.is_sim
-            else StampOffset(self._ros_now_s(), time.monotonic())
+            else StampOffset(*_both_s())
         )
 
     @property
@@ -36,7 +38,7 @@ class NodeClock:
 
     def now_s(self) -> float:
         """Return the present on the deadlines' clock [s]."""
-        return self._ros_now_s() if self.is_sim else time.monotonic()
+        return float(self._clock.now().nanoseconds) / _NANO if self.is_sim else time.monotonic()
 
     def local_s(self, stamp_s: float) -> float:
         """Return a message's stamp on the deadlines' clock [s]."""
@@ -59,8 +61,17 @@ class NodeClock:
 
     def _follow(self) -> None:
         if not self.is_sim:
-            self._offset.follow(self._ros_now_s(), time.monotonic())
+            self._offset.follow(*_both_s())
 
-    def _ros_now_s(self) -> float:
-        """Return ROS time; on a robot that is the system clock, read here without detour."""
-        return float(self._clock.now().nanoseconds) / _NANO if self.is_sim else time.time()
+
+def _both_s() -> tuple[float, float]:
+    """Return wall and steady time of one moment [s].
+
+    Another process may get the core between the two looks, for longer than a jump of the wall
+    clock has to be; then it is looked again.
+    """
+    for _ in range(_LOOKS):
+        before_s, wall_s, after_s = time.monotonic(), time.time(), time.monotonic()
+        if after_s - before_s < _APART_S:
+            break
+    return wall_s, after_s

@@ -34,15 +34,40 @@ def test_robots_deadlines_run_on_the_steady_clock(make_node, wall):
     assert clock.now_s() - before_s < 1.0
 
 
+def must_be_fresh(clock):
+    """A stamp made now is of now, give or take how long it takes to ask."""
+    before_s = clock.now_s()
+    local_s = clock.local_s(time.time())
+    assert before_s - 0.005 <= local_s <= clock.now_s() + 0.005
+
+
 def test_stamp_made_before_a_jump_of_the_wall_clock_and_one_after_it_are_both_fresh(
     make_node, wall
 ):
     clock = NodeClock(make_node("robot"))
-    assert clock.now_s() - clock.local_s(time.time()) == pytest.approx(0.0, abs=0.005)
+    must_be_fresh(clock)
     wall[0] = -10.0
-    assert clock.now_s() - clock.local_s(time.time()) == pytest.approx(0.0, abs=0.005)
+    must_be_fresh(clock)
     assert clock.jumps == 1
-    assert clock.wire_s(clock.now_s()) == pytest.approx(time.time(), abs=0.005)
+    before_s = time.time()
+    assert before_s - 0.005 <= clock.wire_s(clock.now_s()) <= time.time() + 0.005
+
+
+def test_thread_that_is_held_between_its_looks_at_both_clocks_sees_no_jump(make_node, monkeypatch):
+    """On a full machine others got the core there for 10 ms: all stamps then shifted by that."""
+    clock, real = NodeClock(make_node("robot")), time.time
+    held = iter([0.0, 0.01, 0.02])
+
+    def slow():
+        wall_s = real()
+        time.sleep(next(held, 0.0))
+        return wall_s
+
+    first = clock.local_s(1.7e9)
+    monkeypatch.setattr(time, "time", slow)
+    assert [clock.local_s(1.7e9) for _ in range(3)] == [first] * 3
+    assert next(held, None) is None, "it was held twice"
+    assert clock.jumps == 0
 
 
 def test_stamp_is_the_same_for_the_same_time_while_the_wall_clock_drifts_a_little(make_node, wall):
