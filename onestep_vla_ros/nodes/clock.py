@@ -25,11 +25,7 @@ class NodeClock:
     def __init__(self, node: Node) -> None:
         self._clock = node.get_clock()
         self.is_sim: bool = node.get_parameter("use_sim_time").value
-        self._offset = (
-            StampOffset(0.0, 0.0)
-            if self.is_sim
-            else StampOffset(*_both_s())
-        )
+        self._offset = StampOffset(0.0, 0.0) if self.is_sim else StampOffset(*_both_s())
 
     @property
     def jumps(self) -> int:

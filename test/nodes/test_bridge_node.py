@@ -65,7 +65,7 @@ def test_joint_state_that_is_not_finite_is_a_fault(robot):
     message.position[4] = float("nan")
     robot.joints.publish(message)
     assert robot.ticks(3) is Mode.FAULT
-    assert "left_joint5" in robot.status["reason"]
+    robot.until_status(lambda: "left_joint5" in robot.status["reason"], "the reason")
 
 
 def test_disable_brakes_to_rest_then_nothing_is_commanded(robot):

@@ -95,7 +95,8 @@ def test_unsafe_controller_that_appears_while_enabled_is_a_fault(robot, make_con
     make_controller(interpolate_from_desired_state=False)
     judged(robot)
     assert robot.ticks(1) is Mode.FAULT
-    assert "interpolate_from_desired_state" in robot.status["reason"]
+    name = "interpolate_from_desired_state"
+    robot.until_status(lambda: name in robot.status["reason"], "the reason")
 
 
 def test_sound_controller_that_appears_while_enabled_disturbs_nothing(robot, make_controller):

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.ros
 
 
 from conftest import HOME  # noqa: E402
+from live_robot import PERIOD_S  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
@@ -34,13 +35,16 @@ PROFILES = {
 def test_set_points_lie_on_the_periods_grid_and_ahead_of_time(live, period_s):
     # the profile's own deadlines but for the joint states, which a busy machine delays
     robot = live(*PROFILES[period_s], resume_chunks=1)
+    since_s = time.monotonic()
     robot.run()
     robot.live_for(0.5)
     stamps = stamps_ns(robot)
     steps = np.diff(stamps) / (period_s * 1e9)
     assert np.abs(steps - np.rint(steps)).max() < 1e-6, "whole periods, to the nanosecond"
     assert steps.min() >= 1.0
-    assert np.median(steps) == 1.0
+    missed_s = (steps - 1.0).sum() * period_s
+    taken_s = time.monotonic() - since_s
+    assert missed_s < 0.05 * taken_s + robot.machine.worst_s(since_s), "no period without cause"
     names = ("tick_p99_ms", "tick_cpu_p99_ms")
     robot.live(lambda: int(robot.status.get("tick_count", 0)) > 100, "the figures")
     assert all(0.0 < float(robot.status[name]) < 500.0 for name in names)
@@ -92,11 +96,17 @@ def test_policys_times_are_matched_with_its_chunks_on_the_steady_clock(live):
 
 
 def test_lost_joint_states_stop_the_arms_by_the_steady_clock(live):
-    robot = live(joint_state_timeout_s=0.2)
+    """By the stamps of the last joint state and of the ticks, however late we hear of them."""
+    timeout_s, fault_s, skew_s = 0.2, 1.0, 0.01
+    robot = live(joint_state_timeout_s=timeout_s)
     robot.run(step=0.02)
     robot._due_s = float("inf")
-    since_s = time.monotonic()
-    robot.live(lambda: robot.trace.mode is Mode.STOP, "the stop")
-    assert 0.1 < time.monotonic() - since_s < 0.6
+    since_s, last_s = time.monotonic(), robot.stamp_s
     robot.live(lambda: robot.trace.mode is Mode.FAULT, "the fault")
-    assert time.monotonic() - since_s > 0.9
+    first = {}
+    for trace in robot.traces:
+        if trace.tick_s > last_s:
+            first.setdefault(trace.mode, trace.tick_s - last_s)
+    late_s = 2.0 * PERIOD_S + robot.machine.worst_s(since_s)
+    assert timeout_s - skew_s < first[Mode.STOP] < timeout_s + skew_s + late_s
+    assert fault_s - skew_s < first[Mode.FAULT] < fault_s + skew_s + late_s

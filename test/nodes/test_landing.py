@@ -17,15 +17,15 @@ from onestep_vla_ros.nodes.messages import to_seconds  # noqa: E402
 
 T_STOP_S = 2.0 / 10.0 + 2 * 10.0 / 500.0
 TC = 0.01
-LATE_S = 0.2
-"""What a busy test machine may add between sending a signal and the process seeing it."""
+LATE_S = 0.1
+"""A process sees a signal between two callbacks, at the latest when its executor wakes."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_while_moving_brakes_to_rest_and_ends_with_status_0(live, number):
     robot = live()
     robot.run()
-    sent_s = time.time()
+    since_s, sent_s = time.monotonic(), time.time()
     robot.process.send_signal(number)
     robot.live(lambda: robot.process.poll() is not None, "the end", limit_s=3.0)
     assert robot.process.returncode == 0
@@ -38,7 +38,8 @@ def test_signal_while_moving_brakes_to_rest_and_ends_with_status_0(live, number)
         for (_, m), v in zip(robot.heard[-60:], speeds[-60:], strict=True)
         if v == 0.0 and to_seconds(m.header.stamp) > sent_s
     )
-    assert to_seconds(first_at_rest.header.stamp) - sent_s <= TC + T_STOP_S + LATE_S
+    late_s = LATE_S + robot.machine.worst_s(since_s)
+    assert to_seconds(first_at_rest.header.stamp) - sent_s <= TC + T_STOP_S + late_s
 
 
 def test_signal_to_a_bridge_that_is_not_enabled_ends_it_at_once(live):
@@ -54,7 +55,7 @@ def test_signal_while_simulated_time_stands_still_ends_it_within_bounded_time(li
     robot = live(use_sim_time="true")
     robot.run()
     robot.has_clock = False
-    robot.live_for(0.2)
+    robot.live(lambda: robot.trace.tick_s > robot.clock_s - 1e-6, "the tick of the last clock")
     before = len(robot.heard)
     robot.process.send_signal(signal.SIGTERM)
     robot.live(lambda: robot.process.poll() is not None, "the end", limit_s=2.0)

@@ -44,7 +44,7 @@ def desk(ros, request):
     executor.add_node(node)
     executor.add_node(caller)
 
-    def spin(predicate, limit_s=10.0):
+    def spin(predicate, limit_s=60.0):
         end_s = time.monotonic() + limit_s
         while not predicate() and time.monotonic() < end_s:
             executor.spin_once(timeout_sec=0.02)
@@ -148,6 +148,7 @@ def test_stop_latches_until_reset_and_reset_needs_enable(robot):
     assert robot.ticks(2) is Mode.STOP
     assert not robot.call(Trigger, "bridge/reset").success
     assert robot.ticks(60) is Mode.STOP
+    robot.spin(future.done, what="the answer of bridge/stop")
     assert future.result().success
     assert not robot.enable().success
     answer = robot.call(Trigger, "bridge/reset")
