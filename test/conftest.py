@@ -1,14 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every test session has a ROS domain of its own, on this machine only, and cleans up."""
+"""Every test session has a ROS domain of its own, on this machine only, and cleans up.
+
+Hypothesis draws the same examples each time and no example has a deadline: how long one takes
+says more about the machine than about us. `--hypothesis-profile nightly` looks for new ones.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
+from hypothesis import HealthCheck, settings
+
 from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
 
 _SESSION = contextlib.ExitStack()
+
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 def pytest_configure(config):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long hypothesis searches: repeatable in CI; `--hypothesis-profile nightly` for long.
+"""How long hypothesis searches with `--hypothesis-profile nightly`, and for what: new examples.
 
 `pytest test/properties --hypothesis-profile nightly` runs 50 000 examples of 200 steps.
 """
@@ -13,5 +13,6 @@ settings.register_profile(
     max_examples=50_000,
     stateful_step_count=200,
     deadline=None,
+    derandomize=False,
     suppress_health_check=list(HealthCheck),
 )
