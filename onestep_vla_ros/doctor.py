@@ -221,13 +221,13 @@ def _checkpoint() -> Finding:
 
 
 def _run(command: list[str], env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run a command for at most a minute; return its status and the last line it said."""
+    """Run a command for at most three minutes; return its status and the last line it said."""
     try:
         done = subprocess.run(  # noqa: S603 - our own modules and dpkg-query
-            command, env=env, capture_output=True, text=True, timeout=60, check=False
+            command, env=env, capture_output=True, text=True, timeout=180, check=False
         )
     except subprocess.TimeoutExpired:
-        return 1, f"{command[-1]} gave no answer within a minute"
+        return 1, f"{command[-1]} gave no answer within three minutes"
     lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
     said = lines[-1] if lines else f"no output, status {done.returncode}"
     return done.returncode, said

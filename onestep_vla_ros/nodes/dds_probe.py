@@ -21,8 +21,8 @@ from onestep_vla_ros.nodes.qos import EVERY, SENSOR
 
 ROUNDS = 30
 """Texts and images sent."""
-_WAIT_S = 10.0
-_PERIOD_S = 1.0 / 30.0
+_WAIT_S = 20.0
+_IMAGE_S = 0.3
 _HEIGHT, _WIDTH = 480, 640
 
 
@@ -90,16 +90,11 @@ def _send_images(node: Node, images: Publisher, answers: list[str]) -> int:
     message = Image(height=_HEIGHT, width=_WIDTH, encoding="rgb8", step=3 * _WIDTH, data=pixels)
     wanted = f"image {len(pixels)}"
     for _ in range(ROUNDS):
+        before, end = answers.count(wanted), time.monotonic() + _IMAGE_S
         images.publish(message)
-        _spin_for(node, _PERIOD_S)
-    _spin_for(node, 0.3)
+        while answers.count(wanted) == before and time.monotonic() < end:
+            rclpy.spin_once(node, timeout_sec=0.05)
     return answers.count(wanted)
-
-
-def _spin_for(node: Node, duration_s: float) -> None:
-    end = time.monotonic() + duration_s
-    while time.monotonic() < end:
-        rclpy.spin_once(node, timeout_sec=max(0.0, end - time.monotonic()))
 
 
 def main(arguments: list[str] | None = None) -> int:
