@@ -157,19 +157,18 @@ class BenchRobot:
         client = caller.create_client(SetBool, "bridge/enable")
         executor.add_node(caller)
         end_s = time.monotonic() + _PATIENCE_S
-        future = None
+        future, said = None, "nothing"
         while future is None or not future.done():
             self._send()
             executor.spin_once(timeout_sec=0.002)
             if future is None and client.service_is_ready():
                 future = client.call_async(SetBool.Request(data=on))
+            if future is not None and future.done() and not future.result().success:
+                said, future = future.result().message, None  # our joint states were late
             if time.monotonic() > end_s:
-                raise BenchError("bridge/enable did not answer")
-        answer = future.result()
+                raise BenchError("the bridge could not be enabled", got=said)
         executor.remove_node(caller)
         caller.destroy_node()
-        if not answer.success:
-            raise BenchError("the bridge could not be enabled", got=answer.message)
         if not on:
             self._live(_PATIENCE_S, lambda: self.status.get("mode") == "IDLE", "bridge/status")
 
