@@ -38,9 +38,19 @@ def wait_until(predicate, what):
         time.sleep(0.05)
 
 
+def hear_interrupts():
+    """Tests that run in the background of a shell hand an ignored SIGINT down to children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_is_left_when_the_parent_is_ended(how):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
     pids, up = [], 0
     while up < 2 or not pids:
         words = parent.stdout.readline().split()
