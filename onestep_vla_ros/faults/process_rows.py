@@ -13,7 +13,6 @@ from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.faults.process_bridge import ROWS as BRIDGE_ROWS
-from onestep_vla_ros.faults.process_children import ProcessError
 from onestep_vla_ros.faults.process_chunks import ROWS as CHUNK_ROWS
 from onestep_vla_ros.faults.process_clock import ROWS as CLOCK_ROWS
 from onestep_vla_ros.faults.process_joints import ROWS as JOINT_ROWS
@@ -23,7 +22,6 @@ from onestep_vla_ros.faults.process_row import Case, ProcessRow
 from onestep_vla_ros.faults.process_start import ROWS as START_ROWS
 from onestep_vla_ros.faults.row import FAULTS, RowResult
 from onestep_vla_ros.files import share_dir
-from onestep_vla_ros.nodes.rig_link import RigError
 from onestep_vla_ros.processes import Terminated
 
 PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
@@ -37,8 +35,7 @@ PROCESS_ROWS: tuple[ProcessRow, ...] = tuple(
 _PARTIAL = Path("out") / "faults_process.part.json"
 _STALLS = 3
 """So many repetitions, and half of those wanted, may the machine spoil; then it is too busy."""
-_SPOILT_S = 0.5
-"""The machine has spoilt a repetition when a process waits `STALL_S` within this long [s]."""
+_SPOILT_S = 0.5  # a repetition is spoilt when a process waits `STALL_S` within this long
 _GIVE_UP = 3
 """A case ends after so many repetitions that went wrong."""
 
@@ -188,12 +185,14 @@ def _run_once(case: Case, graph: _Graph, i: int) -> float | None:
     rig = graph.rig(case.setting)
     rig.found = Findings()
     begun_s = time.monotonic()
-    time_s, error = None, None
+    time_s = error = None
     try:
         time_s = case.run(rig, i)
         rig.take_report()
         _judge(case, rig.found)
-    except (RowError, RigError, ProcessError) as caught:
+    except (Terminated, Stalled):
+        raise
+    except Exception as caught:  # noqa: BLE001 - what is not there to be read may be late too
         error = caught
     limit_s = _limit_s(case)
     is_late = time_s is not None and limit_s is not None and time_s > limit_s
@@ -204,7 +203,7 @@ def _run_once(case: Case, graph: _Graph, i: int) -> float | None:
                 graph.drop()
             why = error or f"{time_s:.3f} s taken, {limit_s:.3f} s allowed"
             got = f"{withheld_s:.3f} s withheld within {_SPOILT_S} s"
-            raise Stalled(f"the machine kept a process from running; {why}", got=got)
+            raise Stalled(f"a process was kept from running; {why}", got=got)
     if error:
         raise error
     return time_s

@@ -132,6 +132,7 @@ def test_a_machine_that_is_busy_throughout_leaves_a_row_unjudged_but_hides_no_ot
         raise RowError("the arms go on", got="RUN")
 
     def is_wrong(rig, i):
+        rig.withheld_s = 0.0
         raise ValueError
 
     busy = FakeGraph(withheld_s=0.2)
