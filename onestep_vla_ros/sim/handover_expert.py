@@ -37,12 +37,14 @@ HOVER_M, LIFT_M, ABOVE_PLATE_M = 0.11, 0.09, 0.09
 """Heights of the tool before a grasp and after, and of the bar before it is lowered [m]."""
 RELEASE_M = PLATE_HEIGHT_M + BAR_THICK_M / 2 + 0.004
 """Height of the bar's middle when it is let go over the plate [m]."""
+OUT_M, UP_M = 0.07, 0.05
+"""From where the receiver takes the bar to where it waits, outward and up [m]."""
 ATTEMPTS, TAKES = 4, 3
 """How often the bar is picked up, and how often it is reached for per exchange."""
 _GRASP_M = 0.016  # the tool comes no lower, else its fingers press on the table
 _LOW_M = 0.08  # below this the tool rises before it moves sideways
 _LET_GO = 0.55  # opening that frees the bar; the rest opens while the arm withdraws
-_OUT_M, _UP_M = 0.07, 0.05  # from the bar's end to where the receiver waits
+_OFFERED_M = 0.03  # nearer than this to the exchange the bar need not be moved any more
 _BACK_M = 0.07  # how far the giver withdraws, along its fingers
 _PULL_M = 0.04  # how far the receiver takes the bar along meanwhile
 _RISE_M = 0.07
@@ -99,18 +101,24 @@ class HandoverExpert(Expert):
 
     def _exchange(self) -> Iterator[Segment]:
         giver, receiver = self._giver, self._receiver
-        if not self._holds(receiver):
+        if not self._holds(receiver) and not self._is_within_reach():
             yield from self._offer()
         for _ in range(TAKES):
             if self._holds(receiver) or not self._holds(giver):
                 break
             yield from self._close_on(receiver, *self._offered())
             if not self._holds(receiver):
-                yield self.straight({receiver: waiting_goal(receiver)})
+                yield self.grip({receiver: OPEN})
         if self._holds(receiver) and self._holds(giver):
             yield self.grip({giver: _LET_GO})
             away = {giver: self._withdrawn(giver), receiver: self._pulled(receiver)}
             yield self.straight(away, is_precise=True)
+
+    def _is_within_reach(self) -> bool:
+        """Is the bar offered, and the receiver's tool nearer to it than where it waits?"""
+        off_m = np.linalg.norm(self.stage.position(BAR) - EXCHANGE_M)
+        to_go_m = np.linalg.norm(self.tool(self._receiver) - _end_goal(*self._offered()).point)
+        return bool(off_m < _OFFERED_M and to_go_m < np.hypot(OUT_M, UP_M))
 
     def _offer(self) -> Iterator[Segment]:
         """Lift the bar and bring it to where it changes hands; both arms arrive together.
@@ -245,8 +253,8 @@ def exchange_heading(arm: str) -> float:
 def waiting_goal(arm: str) -> Goal:
     """Return where a receiver waits: outside and above its end of the bar, open."""
     x_m, y_m, z_m = EXCHANGE_M
-    y_m += side_of(arm) * (GRASP_OFF_M + _OUT_M)
-    return tool_goal([x_m, y_m, z_m + _UP_M], exchange_heading(arm), OPEN)
+    y_m += side_of(arm) * (GRASP_OFF_M + OUT_M)
+    return tool_goal([x_m, y_m, z_m + UP_M], exchange_heading(arm), OPEN)
 
 
 def _raised(low: Goal, z_m: float) -> Goal:

@@ -12,6 +12,8 @@ from onestep_vla_ros.sim.expert import CLOSED, OPEN, Goal
 from onestep_vla_ros.sim.handover_expert import (
     EXCHANGE_M,
     LIFT_M,
+    OUT_M,
+    UP_M,
     Mistake,
     exchange_heading,
     tool_goal,
@@ -25,18 +27,22 @@ from onestep_vla_ros.sim.station_model import GRIPPER_STROKE_M
 from onestep_vla_ros.sim.table import HOME_Q, MIDLINE_Y_M, bearing, side_of
 
 STARTS = {
-    "home": 0.56,
-    "near": 0.09,
-    "empty": 0.06,
-    "given": 0.14,
+    "home": 0.48,
+    "near": 0.08,
+    "empty": 0.05,
+    "given": 0.12,
+    "taking": 0.13,
     "shared": 0.08,
-    "dropped": 0.07,
+    "dropped": 0.06,
 }
 """Share of starts: at home, the giver low near the bar, the giver closed on nothing, the bar in
-the giver's hand on its way to the exchange, the bar in both hands, the bar fallen there."""
+the giver's hand on its way to the exchange, there with the receiver just short of it, the bar in
+both hands, the bar fallen there."""
 MISTAKE_SHARE = 0.16
 """Share of the demonstrations whose first grasp, by either arm, misses on purpose."""
 _TRIES = 20
+_CLOSING = 0.4
+"""A gripper as open as this or more is on its way, not closed on nothing."""
 _SQUEEZED = BAR_THICK_M / (2.0 * GRIPPER_STROKE_M) - 0.02
 """Opening at which the fingers press on the bar from the first moment."""
 
@@ -55,6 +61,8 @@ def begin_demonstration(
                 _start_near_bar(stage, scene, rng, is_open=start == "near")
             elif start == "dropped":
                 _start_dropped(stage, scene, rng)
+            elif start == "taking":
+                _start_taking(stage, scene, rng)
             else:
                 _start_holding(stage, scene, rng, is_shared=start == "shared")
         except JointError:
@@ -86,7 +94,7 @@ def _start_near_bar(
     """Put the giver's tool above the table near the bar's middle."""
     x_m, y_m = stage.position(BAR)[:2] + rng.uniform(-0.06, 0.06, 2)
     heading = bearing(scene.giver, x_m, y_m) + rng.uniform(-0.6, 0.6)
-    grip = OPEN + rng.uniform(-0.05, 0.05) if is_open else CLOSED + rng.uniform(-0.02, 0.05)
+    grip = rng.uniform(_CLOSING, OPEN) if is_open else CLOSED + rng.uniform(-0.02, 0.05)
     _pose(stage, {scene.giver: tool_goal([x_m, y_m, rng.uniform(0.085, 0.16)], heading, grip)})
 
 
@@ -107,6 +115,28 @@ def _start_holding(
     _pose(stage, goals)
     if not is_shared:
         _bring_receiver(stage, receiver, share + rng.uniform(-0.3, 0.3), rng)
+    stage.put(BAR, Pose(float(at[0]), float(at[1]), float(at[2]), heading))
+
+
+def _start_taking(stage: Stage, scene: HandoverScene, rng: np.random.Generator) -> None:
+    """Put the receiver short of its end of the bar, fingers anywhere between open and closing.
+
+    A policy that begins to close too soon is in just such a state; were closing fingers always
+    to mean that the arm has arrived, it would stay there and close on nothing.
+    """
+    giver, receiver = scene.giver, scene.receiver
+    at = np.array(EXCHANGE_M) + rng.uniform(-0.012, 0.012, 3)
+    heading = exchange_heading(giver) + rng.uniform(-0.08, 0.08)
+    share, back = rng.uniform(0.0, 0.9), heading + np.pi  # of the way from its end to waiting
+    off_m = GRASP_OFF_M + share * OUT_M
+    end = at - off_m * np.array([np.cos(back), np.sin(back), 0.0])
+    end += [0.0, 0.0, share * UP_M] + rng.uniform(-0.01, 0.01, 3)
+    grip = rng.uniform(_CLOSING, OPEN)
+    goals = {
+        giver: _holding(at, heading, GRASP_OFF_M + rng.uniform(-0.01, 0.01)),
+        receiver: tool_goal(end, back + rng.uniform(-0.06, 0.06), grip),
+    }
+    _pose(stage, goals)
     stage.put(BAR, Pose(float(at[0]), float(at[1]), float(at[2]), heading))
 
 
