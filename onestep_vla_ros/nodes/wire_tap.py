@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,13 +91,8 @@ class WireTap:
         """Return what has arrived and settled since the last call, in the order of sending."""
         settled_s = time.time() - self._settle_s
         heard = self._kept
-        for kind, part, subscription in self._taps:
-            with subscription.handle:
-                while True:
-                    found = subscription.handle.take_message(subscription.msg_type, False)
-                    if found is None:
-                        break
-                    heard.append(_heard(kind, part, *found))
+        while found := [one for tap in self._taps for one in _drained(*tap)]:
+            heard += found  # look again: a topic may have been read before, another after arrival
         heard.sort(key=lambda one: one.sent_s)
         due = bisect.bisect_right(heard, settled_s, key=lambda one: one.sent_s)
         self._kept = heard[due:]
@@ -113,6 +109,15 @@ class WireTap:
     ) -> None:
         subscription = node.create_subscription(message, topic, lambda _: None, qos)
         self._taps.append((kind, part, subscription))
+
+
+def _drained(kind: str, part: str, subscription: Subscription) -> Iterator[Heard]:
+    """Yield what has arrived on a topic."""
+    with subscription.handle:
+        while (
+            found := subscription.handle.take_message(subscription.msg_type, False)
+        ) is not None:
+            yield _heard(kind, part, *found)
 
 
 def _heard(kind: str, part: str, message: Any, info: Any) -> Heard:  # noqa: ANN401 - a message

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,3 +216,34 @@ def test_the_tap_returns_messages_in_the_order_of_sending(make_node):
     assert [one.kind for one in heard] == ["trajectory", "trace"] * 5
     assert [one.sequence for one in heard[::2]] == [1, 2, 3, 4, 5]
     assert all(0.0 <= one.received_s - one.sent_s < 5.0 for one in heard)
+
+
+def test_what_arrives_while_the_tap_looks_is_not_told_without_what_was_sent_before(make_node):
+    """Left was read before both arrived, right after: the checker saw an arm fall behind."""
+    tap, queues = WireTap(make_node("tap")), {"left_arm": [], "right_arm": []}
+
+    class Handle(contextlib.nullcontext):
+        def __init__(self, part):
+            super().__init__()
+            self.part = part
+
+        def take_message(self, kind, is_raw):
+            if self.part == "right_arm" and arriving:
+                for part, message in arriving:
+                    queues[part].append(message)
+                arriving.clear()
+            return queues[self.part].pop(0) if queues[self.part] else None
+
+    def sent_at(second):
+        stamps = ("source_timestamp", "received_timestamp")
+        return JointTrajectory(), {
+            **dict.fromkeys(stamps, second * 10**9),
+            "publication_sequence_number": second,
+        }
+
+    arriving = [("left_arm", sent_at(1)), ("right_arm", sent_at(2))]
+    tap._taps = [
+        ("trajectory", part, SimpleNamespace(handle=Handle(part), msg_type=JointTrajectory))
+        for part in queues
+    ]
+    assert [one.part for one in tap.take()] == ["left_arm", "right_arm"]
