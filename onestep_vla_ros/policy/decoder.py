@@ -64,8 +64,9 @@ def euler(velocity: Velocity, noise: torch.Tensor, steps: int) -> torch.Tensor:
         (B, N, H, D).
     """
     x = noise
+    exact = torch.promote_types(x.dtype, torch.float32)  # half a float would blur the levels
     for i in range(steps):
-        tau = torch.full(x.shape[:2], 1.0 - i / steps, device=x.device)
+        tau = torch.full(x.shape[:2], 1.0 - i / steps, dtype=exact, device=x.device)
         x = x - velocity(x, tau) / steps
     return x
 

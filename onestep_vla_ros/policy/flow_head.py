@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from onestep_vla_ros.core.parameter import param
 from onestep_vla_ros.policy.encoder import Context
-from onestep_vla_ros.policy.objective import OBJECTIVES
+from onestep_vla_ros.policy.objective import OBJECTIVES, Velocity, decodable
 
 TIME_FEATURES = 64
 """Sine and cosine features of the noise level."""
@@ -129,9 +130,10 @@ class Block(nn.Module):
 class FlowHead(nn.Module):
     """Velocity v(x_τ, τ, c) of an action chunk.
 
-    The output is `net + x_τ`, so at τ = 1 the network itself has to produce −a. With the
-    objective "regression" the network sees neither x nor τ and says −â once and for all: the
-    output is the straight flow (x − â)/τ, which every K and every noise follow to â.
+    flow: `velocity` is `net + x_τ`, so at τ = 1 the network itself has to produce −a. Decoding
+    follows it. All other objectives: the network says −â and `velocity` is (x − â)/τ; it is
+    asked at x = 0, τ = 1 (mip: and once below), and decoding follows the straight flow to the
+    chunk found there. learned_start moves x by a parameter `start` (H, D), at first N(0, I).
 
     Args:
         config: Sizes.
@@ -154,6 +156,9 @@ class FlowHead(nn.Module):
         self.out = nn.Linear(width, config.dof)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+        is_learned = config.objective == "learned_start"
+        start = nn.Parameter(torch.randn(config.horizon, config.dof)) if is_learned else None
+        self.register_parameter("start", start)
 
     def prepare(self, context: Context) -> Memory:
         """Return keys and values of the condition tokens, to be used for every step."""
@@ -171,7 +176,7 @@ class FlowHead(nn.Module):
         return Memory((*keys, k), (*values, v), bias)
 
     def forward(self, x: torch.Tensor, tau: torch.Tensor, memory: Memory) -> torch.Tensor:
-        """Return the velocity.
+        """Return the velocity that decoding follows; `flow` gives many at less cost.
 
         Args:
             x: Noisy normalised chunks, (B, N, H, D): N draws for each condition.
@@ -181,10 +186,23 @@ class FlowHead(nn.Module):
         Returns:
             (B, N, H, D) float32.
         """
-        if self.config.objective == "regression":
-            net = self._net(torch.zeros_like(x), torch.ones_like(tau), memory)
-            return (x + net) / tau[..., None, None]
-        return self._net(x, tau, memory) + x
+        return self.flow(memory)(x, tau)
+
+    def flow(self, memory: Memory) -> Velocity:
+        """Return what `decoder.euler` integrates for the conditions in `memory`.
+
+        Asks the layers once a step for flow, else once (mip: twice) for any number of steps.
+        """
+        shape = (memory.keys[0].shape[0], 1, self.config.horizon, self.config.dof)
+        velocity = partial(self.velocity, memory=memory)
+        return decodable(self.config.objective, velocity, self.position.new_zeros(shape))
+
+    def velocity(self, x: torch.Tensor, tau: torch.Tensor, memory: Memory) -> torch.Tensor:
+        """Return the velocity that `objective.training_loss` trains; shapes as in `forward`."""
+        if self.config.objective == "flow":
+            return self._net(x, tau, memory) + x
+        shown = x if self.start is None else x + self.start
+        return (x + self._net(shown, tau, memory)) / tau[..., None, None]
 
     def _net(self, x: torch.Tensor, tau: torch.Tensor, memory: Memory) -> torch.Tensor:
         """Return what the layers say, (B, N, H, D) float32."""

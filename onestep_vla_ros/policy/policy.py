@@ -88,7 +88,7 @@ class OneStepPolicy:
         self._wait()
         encoded = time.perf_counter()
         x = self._decoder.decode(
-            lambda x, tau: head(x, tau, memory), 1, head.config.horizon, head.config.dof, q.device
+            head.flow(memory), 1, head.config.horizon, head.config.dof, q.device
         )
         chunk = self._normalizer.decode_action(x, q)[0].cpu().numpy().astype(np.float64)
         done = time.perf_counter()

@@ -45,14 +45,25 @@ class Schedule:
         if not 1.0 <= self.alpha <= 100.0:
             raise ConfigError("shift alpha out of range", got=self.alpha, allowed="1 to 100")
 
+    def quantile(self, share: torch.Tensor) -> torch.Tensor:
+        """Return the τ below which `share` (0 to 1) of the levels lie.
+
+        uniform: shift(share). beta: shift(0.999 · share^(1/1.5) + 0.001). pure_noise: 1.
+        """
+        if self.base == "pure_noise":
+            return torch.ones_like(share)
+        if self.base == "beta":  # the inverse of the cumulative share = x^a of Beta(a, 1)
+            share = share.pow(1.0 / BETA_A) * BETA_SCALE + BETA_OFFSET
+        return shift(share, self.alpha)
+
     def sample(
         self, shape: tuple[int, ...], generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """Return τ of `shape` in (0, 1], float32, drawn with `generator` on its device."""
+        """Return τ of `shape` in [0, 1], float32, drawn with `generator` on its device.
+
+        Pure noise takes nothing from the generator.
+        """
         device = generator.device if generator is not None else None
         if self.base == "pure_noise":
             return torch.ones(shape, device=device)
-        u = torch.rand(shape, generator=generator, device=device)
-        if self.base == "beta":  # the inverse of the cumulative u = x^a of Beta(a, 1)
-            u = u.pow(1.0 / BETA_A) * BETA_SCALE + BETA_OFFSET
-        return shift(u, self.alpha)
+        return self.quantile(torch.rand(shape, generator=generator, device=device))

@@ -58,13 +58,14 @@ def held_out_rows(
     sums: dict[tuple[int, str], NDArray[np.float64]] = {}
     generator = torch.Generator().manual_seed(0)
     for batch in _parts(batches, indices):
-        memory = model.head.prepare(model.encode(batch.images, batch.text, batch.state))
+        context = model.encode(batch.images, batch.text, batch.state)
+        flow = model.head.flow(model.head.prepare(context))
         truth = normalizer.decode_action(batch.action, batch.q)
         noise = torch.randn((len(truth), 2, *truth.shape[1:]), generator=generator).to(truth)
         starts = {"zero": torch.zeros_like(noise[:, :1]), "sampled": noise}
         for steps in TABLE_STEPS:
             for name, start in starts.items():
-                x = euler(lambda x, tau, m=memory: model.head(x, tau, m), start, steps)
+                x = euler(flow, start, steps)
                 chunk = normalizer.decode_action(
                     x.flatten(0, 1), batch.q.repeat_interleave(x.shape[1], 0)
                 ).view_as(x)

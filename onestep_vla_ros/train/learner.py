@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import safetensors
@@ -17,7 +18,7 @@ import torch
 
 from onestep_vla_ros.core.errors import CheckpointError
 from onestep_vla_ros.policy.model import OneStepModel
-from onestep_vla_ros.policy.objective import regression_loss, velocity_loss
+from onestep_vla_ros.policy.objective import training_loss
 from onestep_vla_ros.policy.schedule import Schedule
 from onestep_vla_ros.train.batches import Batch
 from onestep_vla_ros.train.keyframe import KeyframeReadout
@@ -135,13 +136,14 @@ class Learner:
         with torch.autocast(kind, half, enabled=precision != "fp32"):
             context = self.model.encode(batch.images, batch.text, batch.state)
             memory = self.model.head.prepare(context)
-            velocity = lambda x, tau: self.model.head(x, tau, memory)  # noqa: E731
-            if self.config.objective == "regression":
-                loss = regression_loss(velocity, batch.action)
-            else:
-                loss = velocity_loss(
-                    velocity, batch.action, self._schedule, self.config.draws, generator
-                )
+            loss = training_loss(
+                self.config.objective,
+                partial(self.model.head.velocity, memory=memory),
+                batch.action,
+                self._schedule,
+                self.config.draws,
+                generator,
+            )
             if self._readout is None:
                 return loss, torch.zeros_like(loss)
             read = self._readout(context.tokens)

@@ -64,8 +64,9 @@ class TrainConfig:
         "own: its weights, tokenizer and normalisation; empty starts at random"
     )
     objective: str = param(
-        "flow is the paper's velocity loss; regression, its null hypothesis, predicts the chunk "
-        "in one step and reads no noise (base, alpha and draws then mean nothing)",
+        "flow is the paper's velocity loss. The others predict the chunk itself and decode the "
+        "same for any steps and noise (base and alpha then mean nothing): regression by squared "
+        "and l1 by absolute error, learned_start from a start it learns, mip in two steps",
         choices=OBJECTIVES,
     )
     base: str = param("Base distribution of the noise level", choices=BASES)

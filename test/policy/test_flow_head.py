@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from functools import partial
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.policy.decoder import euler
 from onestep_vla_ros.policy.encoder import Context
 from onestep_vla_ros.policy.flow_head import FlowHead, HeadConfig
+from onestep_vla_ros.policy.objective import OBJECTIVES, training_loss
+from onestep_vla_ros.policy.schedule import Schedule
 
 SIZES = {
     "horizon": 6,
@@ -116,12 +120,80 @@ def test_width_that_heads_do_not_divide_is_refused_with_every_other_fault():
         from_mapping(HeadConfig, {**SIZES, "layers": 0, "heads": 5})
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5, 10])
-def test_regression_decodes_the_same_chunk_for_any_steps_and_noise(steps):
-    head = _head(objective="regression").float()
+def _float_inputs():
     noise, _, context = _inputs()
-    noise, memory = noise.float(), head.prepare(Context(context.tokens.float()))
-    velocity = lambda x, tau: head(x, tau, memory)  # noqa: E731
-    one = euler(velocity, torch.zeros_like(noise), 1)
+    return noise.float(), Context(context.tokens.float())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
+@pytest.mark.parametrize("objective", OBJECTIVES[1:])
+def test_what_is_not_flow_decodes_the_same_chunk_for_any_steps_and_noise(objective, steps):
+    head = _head(objective=objective).float()
+    noise, context = _float_inputs()
+    flow = head.flow(head.prepare(context))
+    one = euler(flow, torch.zeros_like(noise), 1)
     assert one.abs().max() > 0.1
-    assert torch.allclose(euler(velocity, noise, steps), one, atol=1e-5)
+    assert torch.allclose(euler(flow, noise, steps), one, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("objective", "evaluations"),
+    [("flow", 5), ("regression", 1), ("learned_start", 1), ("mip", 2)],
+)
+def test_decoding_in_five_steps_asks_the_layers_no_more_often_than_needed(objective, evaluations):
+    head = _head(objective=objective).float()
+    noise, context = _float_inputs()
+    memory = head.prepare(context)
+    calls = []
+    head.out.register_forward_hook(lambda *_: calls.append(1))
+    euler(head.flow(memory), noise, 5)
+    assert len(calls) == evaluations
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_head_itself_answers_every_level_as_its_flow_does(objective):
+    head = _head(objective=objective).float()
+    noise, context = _float_inputs()
+    memory = head.prepare(context)
+    tau = torch.rand(noise.shape[:2], generator=torch.Generator().manual_seed(3)) + 0.1
+    assert torch.equal(head(noise, tau, memory), head.flow(memory)(noise, tau))
+
+
+def test_flow_decodes_what_it_was_trained_to_say():
+    head = _head().float()
+    noise, context = _float_inputs()
+    memory = head.prepare(context)
+    trained = euler(partial(head.velocity, memory=memory), noise, 3)
+    assert torch.equal(euler(head.flow(memory), noise, 3), trained)
+
+
+def test_mip_decodes_its_second_step_from_its_first():
+    head = _head(objective="mip").float()
+    noise, context = _float_inputs()
+    memory = head.prepare(context)
+    zero, one = torch.zeros(2, 1, 6, 4), torch.ones(2, 1)
+    first = -head.velocity(zero, one, memory)
+    x = 0.9 * first
+    second = x - 0.1 * head.velocity(x, 0.1 * one, memory)
+    assert not torch.allclose(first, second, atol=1e-2)
+    assert torch.allclose(euler(head.flow(memory), noise, 1), second, atol=1e-5)
+
+
+def test_only_a_learned_start_is_a_weight_and_it_learns():
+    assert "start" not in _head().state_dict()
+    head = _head(objective="learned_start").float()
+    assert head.state_dict()["start"].shape == (6, 4)
+    _, context = _float_inputs()
+    memory = head.prepare(context)
+    action = torch.ones(2, 6, 4)
+    velocity = partial(head.velocity, memory=memory)
+    training_loss("learned_start", velocity, action, Schedule(), 1).backward()
+    assert head.start.grad.abs().min() > 0.0
+
+
+def test_other_objectives_start_from_the_weights_of_flow():
+    flow = _head().state_dict()
+    for objective in OBJECTIVES[1:]:
+        other = _head(objective=objective).state_dict()
+        same = {k for k in flow if k != "out.weight"}  # drawn by _head after the start
+        assert all(torch.equal(flow[k], other[k]) for k in same)

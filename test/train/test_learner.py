@@ -31,6 +31,18 @@ def test_regression_reads_no_noise(tiny_dataset):
     assert setup.model.config.head.objective == "regression"
 
 
+@pytest.mark.parametrize("objective", ["l1", "learned_start", "mip"])
+def test_every_objective_learns_a_batch_by_heart(tiny_dataset, objective):
+    config = make_config(objective=objective, keyframe_weight=0.0, learning_rate=1e-2)
+    setup = prepare(config, [tiny_dataset])
+    learner = Learner(setup.model, config)
+    batch = setup.batches.read(setup.sampler.draw(8, 0))
+    generator = torch.Generator().manual_seed(0)
+    losses = [learner.update(batch, generator, 0.0, False).loss for _ in range(25)]
+    assert learner.model.config.head.objective == objective
+    assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
+
+
 def test_fp16_learns_the_same_as_fp32_and_its_loss_scale_never_shows(tiny_dataset):
     plain = _steps(make_config(), tiny_dataset)[1]
     scaled = _steps(make_config(precision="fp16"), tiny_dataset)[1]
