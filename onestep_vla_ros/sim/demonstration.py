@@ -50,7 +50,8 @@ def demonstrate(world: YamStation, seed: int) -> Demonstration:
     while not expert.is_done and world.time_s < _SLACK * world.timeout_s:
         target = expert.next()
         noise = _next_noise(noise, rng)
-        disturbed = target + noise * (PRECISE_SHARE if expert.segment.is_precise else 1.0)
+        share = PRECISE_SHARE if expert.segment.is_precise else 1.0
+        disturbed = target + expert.drift + share * noise
         _execute(world, executed, disturbed)
         executed = disturbed
         plan.append(target)

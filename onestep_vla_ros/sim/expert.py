@@ -35,12 +35,15 @@ class Segment:
         is_precise: Fingers are near something; noise on the execution should be small.
         is_mistake: Wrong on purpose; nothing of it may become a label.
         is_idle: What follows does not depend on how this went: an arm waits for the other.
+        drift: (n, 14), what a demonstration's execution adds to the targets and its labels do
+            not have; None adds nothing.
     """
 
     targets: NDArray[np.float64]
     is_precise: bool = False
     is_mistake: bool = False
     is_idle: bool = False
+    drift: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Expert:
         self.target = stage.q
         self.segment = Segment(np.zeros((0, len(self.target))))
         """The stretch that the last target came from."""
+        self.drift = np.zeros_like(self.target)
+        """Of the last target, (14,): see `Segment`."""
         self.is_done = False
         self._index = 0
         self._stretches = self._run()
@@ -105,7 +110,9 @@ class Expert:
             else:
                 self.segment, self._index = segment, 0
         if not self.is_done:
+            drift = self.segment.drift
             self.target = self.segment.targets[self._index]
+            self.drift = np.zeros_like(self.target) if drift is None else drift[self._index]
             self._index += 1
         return self.target
 

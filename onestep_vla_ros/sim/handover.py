@@ -13,7 +13,7 @@ from onestep_vla_ros.core.joints import ARMS
 from onestep_vla_ros.sim.contacts import TABLE, Touches
 from onestep_vla_ros.sim.handover_expert import HandoverExpert
 from onestep_vla_ros.sim.handover_scene import BAR, BAR_HALF_M, BAR_THICK_M, HandoverScene
-from onestep_vla_ros.sim.handover_start import begin_demonstration
+from onestep_vla_ros.sim.handover_start import begin_demonstration, draw_drift
 from onestep_vla_ros.sim.objects import (
     COLOURS,
     PLATE_HEIGHT_M,
@@ -115,8 +115,10 @@ class HandoverTask:
         self, stage: Stage, scene: HandoverScene, rng: np.random.Generator | None = None
     ) -> HandoverExpert:
         """Return the demonstrator; with `rng` one that starts elsewhere and makes mistakes."""
-        mistake = None if rng is None else begin_demonstration(stage, scene, rng)
-        return HandoverExpert(stage, scene, mistake)
+        if rng is None:
+            return HandoverExpert(stage, scene)
+        mistake = begin_demonstration(stage, scene, rng)
+        return HandoverExpert(stage, scene, mistake, draw_drift(scene, rng))
 
 
 def _end(bar: Pose, along_m: float) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ ATTEMPTS, TAKES = 4, 3
 _GRASP_M = 0.016  # the tool comes no lower, else its fingers press on the table
 _LOW_M = 0.08  # below this the tool rises before it moves sideways
 _LET_GO = 0.55  # opening that frees the bar; the rest opens while the arm withdraws
-_OFFERED_M = 0.03  # nearer than this to the exchange the bar need not be moved any more
+_OFFERED_M = 0.05  # nearer than this to the exchange the bar need not be moved any more
 _BACK_M = 0.07  # how far the giver withdraws, along its fingers
 _PULL_M = 0.04  # how far the receiver takes the bar along meanwhile
 _RISE_M = 0.07
@@ -67,12 +67,28 @@ class Mistake:
 class HandoverExpert(Expert):
     """Giver: hover, grasp, lift, offer, let go. Receiver: reach, grasp, carry, lower, let go."""
 
-    def __init__(self, stage: Stage, scene: HandoverScene, mistake: Mistake | None = None) -> None:
-        """Start from where the arms are now; `stage` is read, never stepped."""
+    def __init__(
+        self,
+        stage: Stage,
+        scene: HandoverScene,
+        mistake: Mistake | None = None,
+        drift: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Start from where the arms are now.
+
+        Args:
+            stage: Read, never stepped.
+            scene: Names giver and receiver.
+            mistake: A first grasp that goes wrong.
+            drift: (14,) [rad], by which the arms are elsewhere than told while the bar changes
+                hands. The receiver sees it and goes where the bar is; a policy that never saw
+                that goes where the bar always was.
+        """
         super().__init__(stage)
         self._giver, self._receiver = scene.giver, scene.receiver
         self._plate = scene.fixtures["plate"]
         self._mistake = mistake
+        self._drift = np.zeros_like(self.target) if drift is None else drift
         self._is_handed = False
 
     def script(self) -> Iterator[Segment]:
@@ -106,13 +122,21 @@ class HandoverExpert(Expert):
         for _ in range(TAKES):
             if self._holds(receiver) or not self._holds(giver):
                 break
-            yield from self._close_on(receiver, *self._offered())
+            yield from self._drifting(self._close_on(receiver, *self._offered()))
             if not self._holds(receiver):
-                yield self.grip({receiver: OPEN})
+                yield from self._drifting([self.grip({receiver: OPEN})])
         if self._holds(receiver) and self._holds(giver):
-            yield self.grip({giver: _LET_GO})
+            yield from self._drifting([self.grip({giver: _LET_GO})])
             away = {giver: self._withdrawn(giver), receiver: self._pulled(receiver)}
             yield self.straight(away, is_precise=True)
+
+    def _drifting(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        """Yield `segments`, over the first of which the drift comes up to its whole."""
+        begin = self.drift
+        for segment in segments:
+            share = np.linspace(0.0, 1.0, len(segment.targets) + 1)[1:, None]
+            yield replace(segment, drift=begin + share * (self._drift - begin))
+            begin = self._drift
 
     def _is_within_reach(self) -> bool:
         """Is the bar offered, and the receiver's tool nearer to it than where it waits?"""
@@ -131,7 +155,8 @@ class HandoverExpert(Expert):
             yield self._lift()
         if self._holds(arm):
             offered = self._carried(arm, np.array(EXCHANGE_M), exchange_heading(arm))
-            yield self.joint_move({arm: offered, receiver: waiting_goal(receiver)})
+            there = self.joint_move({arm: offered, receiver: waiting_goal(receiver)})
+            yield from self._drifting([there])
 
     def _deliver(self) -> Iterator[Segment]:
         arm, self._is_handed = self._receiver, True
@@ -196,12 +221,13 @@ class HandoverExpert(Expert):
         return own + float((yaw - own + np.pi / 2) % np.pi - np.pi / 2)
 
     def _offered(self) -> tuple[NDArray[np.float64], float]:
-        """Where the bar's middle is when the giver is where it was told to be, (3,) [m].
+        """Where the bar's middle is when the giver is where it was told to be and drifts to.
 
-        Also the direction along the bar that leads from its free end to the giver [rad].
+        (3,) [m]; also the direction along the bar from its free end to the giver [rad].
         """
         tool, turned = self._tool_now(self._giver)
-        there, aimed = self._tool_aimed(self._giver)
+        kept = (self.target + self.drift)[arm_slice(self._giver)][:6]
+        there, aimed = self.kinematics[self._giver].forward(kept)
         turn = aimed @ turned.T
         free = turn @ (self.stage.position(BAR) - tool)
         axis = turn @ self.stage.rotation(BAR)[:, 0]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import JointError
-from onestep_vla_ros.core.joints import arm_slice
+from onestep_vla_ros.core.joints import DOF, arm_slice
 from onestep_vla_ros.sim.expert import CLOSED, OPEN, Goal
 from onestep_vla_ros.sim.handover_expert import (
     EXCHANGE_M,
@@ -40,6 +40,10 @@ the giver's hand on its way to the exchange, there with the receiver just short 
 both hands, the bar fallen there."""
 MISTAKE_SHARE = 0.16
 """Share of the demonstrations whose first grasp, by either arm, misses on purpose."""
+DRIFT_SHARE = 0.6
+DRIFT_RAD = np.array([0.03, 0.03, 0.03, 0.03, 0.02, 0.02])
+"""Share of demonstrations in which the giver drifts, and by how much a joint does [rad]: the bar
+is then some 2 cm from where it changes hands otherwise, or leans a little."""
 _TRIES = 20
 _CLOSING = 0.4
 """A gripper as open as this or more is on its way, not closed on nothing."""
@@ -69,6 +73,15 @@ def begin_demonstration(
             continue
         break
     return None
+
+
+def draw_drift(scene: HandoverScene, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw by how much the giver is elsewhere than told while it offers the bar, (14,) [rad]."""
+    drift = np.zeros(DOF)
+    if rng.random() < DRIFT_SHARE:
+        part = arm_slice(scene.giver)
+        drift[part.start : part.start + 6] = rng.normal(0.0, DRIFT_RAD)
+    return drift
 
 
 def _draw_mistake(rng: np.random.Generator, scene: HandoverScene) -> Mistake:
@@ -125,7 +138,7 @@ def _start_taking(stage: Stage, scene: HandoverScene, rng: np.random.Generator) 
     to mean that the arm has arrived, it would stay there and close on nothing.
     """
     giver, receiver = scene.giver, scene.receiver
-    at = np.array(EXCHANGE_M) + rng.uniform(-0.012, 0.012, 3)
+    at = np.array(EXCHANGE_M) + rng.uniform(-0.02, 0.02, 3)
     heading = exchange_heading(giver) + rng.uniform(-0.08, 0.08)
     share, back = rng.uniform(0.0, 0.9), heading + np.pi  # of the way from its end to waiting
     off_m = GRASP_OFF_M + share * OUT_M
