@@ -97,6 +97,29 @@ def test_a_demonstration_can_start_with_the_bar_in_the_air(world, is_shared):
     assert world.success()
 
 
+@pytest.mark.parametrize("lift_rad", [-0.05, 0.05])
+def test_the_receiver_goes_where_a_drifting_giver_brings_the_bar(world, lift_rad):
+    heights, plans = [], []
+    for drift_rad in (0.0, lift_rad):
+        world.reset(1)
+        giver, receiver = arm_slice(world.scene.giver), world.scene.receiver
+        drift = np.zeros(14)
+        drift[giver.start + 1] = drift_rad
+        expert = HandoverExpert(world.stage, world.scene, drift=drift)
+        taken = []
+
+        def note(taken=taken, receiver=receiver):
+            if not taken and world.stage.is_grasped(BAR, receiver):
+                taken.append(world.stage.position(BAR)[2])
+
+        plans.append(run_expert(world, expert, note)[:, giver])
+        assert world.success()
+        heights += taken
+    assert abs(heights[1] - heights[0]) > 0.01
+    offered = np.abs(plans[0][:, None] - plans[1][None]).max(axis=2).min(axis=1)
+    assert np.median(offered) < 1e-9, "the giver's labels know nothing of its drift"
+
+
 def test_a_demonstration_survives_noise_and_is_reproducible(world):
     one, two = demonstrate(world, 100_001), demonstrate(world, 100_001)
     assert one.success
