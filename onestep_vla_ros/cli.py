@@ -21,7 +21,7 @@ from onestep_vla_ros.cli_measure import (
     run_faults,
     run_soak,
 )
-from onestep_vla_ros.cli_study import add_eval, add_study, run_eval, run_study
+from onestep_vla_ros.cli_study import add_eval, add_study, run_eval, run_study, steps
 from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.files import share_dir, shipped_checkpoint
 
@@ -141,13 +141,29 @@ def _run_train(options: argparse.Namespace) -> int:
 
 def _add_check(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("checkpoint", type=Path, nargs="?", help="folder (default: the shipped one)")
+    sub.add_argument(
+        "--calibrate",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="measure the ambiguity on these datasets and write the threshold of --steps auto",
+    )
+    sub.add_argument(
+        "--quantile", type=float, default=0.95, help="part of the frames one step shall answer"
+    )
 
 
 def _run_check(options: argparse.Namespace) -> int:
     """Load a checkpoint, verify every hash and print its contract and K table."""
     from onestep_vla_ros.policy.policy import load_policy
 
-    print(load_policy(options.checkpoint or shipped_checkpoint()).describe())
+    folder = options.checkpoint or shipped_checkpoint()
+    if options.calibrate:
+        from onestep_vla_ros.train.calibrate import calibrate
+
+        _, words = calibrate(folder, options.calibrate, options.quantile)
+        print(f"calibrated on {words}")
+    print(load_policy(folder).describe())
     return BAR_MET
 
 
@@ -166,7 +182,7 @@ def _add_policy(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--policy", help="checkpoint folder (default: the shipped one); eval: or expert"
     )
-    sub.add_argument("--steps", type=int, help="Euler steps K (default: the checkpoint's own)")
+    sub.add_argument("--steps", type=steps, help="K, or auto (default: the checkpoint's own)")
     sub.add_argument("--noise", help="zero, seeded, sampled or mean_k (default: the checkpoint's)")
 
 

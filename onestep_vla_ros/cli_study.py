@@ -115,6 +115,11 @@ def run_study(options: argparse.Namespace) -> int:
     )
 
 
+def steps(text: str) -> int | str:
+    """Return decoder steps as `--steps` gives them; raise `ValueError` on anything else."""
+    return text if text == "auto" else int(text)
+
+
 def _add_dimensions(cells: argparse._ArgumentGroup) -> None:
     cells.add_argument(
         "--policy",
@@ -123,7 +128,7 @@ def _add_dimensions(cells: argparse._ArgumentGroup) -> None:
     )
     cells.add_argument("--task", nargs="+", default=["place"], help="tasks, or all")
     cells.add_argument(
-        "--steps", nargs="+", type=int, default=[None], help="K (default: the checkpoint's)"
+        "--steps", nargs="+", type=steps, default=[None], help="K, or auto (the checkpoint's)"
     )
     cells.add_argument(
         "--noise", nargs="+", default=[None], help="zero, seeded, sampled, mean_k (checkpoint's)"

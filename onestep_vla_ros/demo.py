@@ -35,7 +35,7 @@ class DemoRequest:
     """What to show.
 
     Attributes:
-        steps: Euler steps K; None takes the checkpoint's own.
+        steps: Euler steps K, or "auto"; None takes the checkpoint's own.
         noise: Noise mode; None takes the checkpoint's own.
         seed: Episode i runs seed + i.
         out: Folder for film, plot and result.
@@ -49,7 +49,7 @@ class DemoRequest:
 
     task: str
     checkpoint: Path
-    steps: int | None = None
+    steps: int | str | None = None
     noise: str | None = None
     episodes: int = 10
     seed: int = 0
@@ -108,7 +108,7 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
     episodes, bridge = summary["episodes"], summary["bridge"]
     successes = sum(e["success"] for e in episodes)
     done_s = sorted(e["time_s"] for e in episodes if e["success"])
-    ticks = sum(e["ticks"] for e in episodes)
+    ticks, mean_steps = sum(e["ticks"] for e in episodes), summary["policy"].get("mean_steps")
     wall_s = sum(e["wall_s"] for e in episodes)
     return {
         "world": "yam",
@@ -116,16 +116,14 @@ def make_figures(request: DemoRequest, summary: dict[str, Any]) -> dict[str, Any
         "policy": str(request.checkpoint),
         "steps": request.steps,
         "noise": request.noise,
+        "mean_steps": float(mean_steps) if mean_steps else None,
         "mode": request.mode,
         "replan_s": request.replan_s,
         "success_rate": successes / len(episodes),
         "episodes": len(episodes),
         "successes": successes,
         "interval": list(wilson(successes, len(episodes))),
-        "per_task": {
-            **_by(episodes, "task"),
-            **_by(episodes, "instruction"),
-        },
+        "per_task": {**_by(episodes, "task"), **_by(episodes, "instruction")},
         "wrong_object": sum(e["wrong_object"] for e in episodes),
         "episode_s": {"median": done_s[len(done_s) // 2]} if done_s else None,
         "latency_ms": _percentiles(summary["policy"], "inference"),

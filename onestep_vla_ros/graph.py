@@ -54,7 +54,7 @@ def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:
         config=("policy.yaml", *robot),
         parameters={
             "checkpoint": _checkpoint(arguments),
-            "steps": _integer(arguments, "steps"),
+            "steps": 0 if arguments["steps"] == "auto" else _integer(arguments, "steps"),
             "replan_period_s": _number(arguments, "replan"),
             "noise": arguments["noise"],
             "autostart": True,
@@ -188,7 +188,12 @@ _SPAWNERS = tuple(
 
 _POLICY_ARGUMENTS = (
     Argument("checkpoint", "", "Checkpoint folder; empty: the shipped resource/nano"),
-    Argument("steps", "-1", "Euler steps K of the decoder, 1 to 100; -1: the checkpoint's own"),
+    Argument(
+        "steps",
+        "-1",
+        "Euler steps K of the decoder, 1 to 100; auto: one, ten where the scene is ambiguous; "
+        "-1: the checkpoint's own",
+    ),
     Argument(
         "noise",
         "checkpoint",

@@ -25,6 +25,14 @@ def test_help_needs_neither_ros_nor_torch_nor_mujoco():
     assert out.stdout.strip().endswith("[]")
 
 
+@pytest.mark.parametrize("command", ["demo", "eval"])
+def test_steps_that_are_neither_a_number_nor_auto_are_refused(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--steps", "many"])
+    assert stop.value.code == 2
+    assert "many" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -34,6 +42,9 @@ def test_help_needs_neither_ros_nor_torch_nor_mujoco():
         (["eval", "--policy", "expert", "--steps", "2"], "expert"),
         (["eval", "--policy", "/nowhere"], "/nowhere"),
         (["check", "/nowhere"], "/nowhere"),
+        (["check", "/nowhere", "--calibrate", "/demos"], "/nowhere"),
+        (["check", "--calibrate", "/demos", "--quantile", "95"], "quantile"),
+        (["eval", "--steps", "auto", "--policy", "/nowhere"], "/nowhere"),
         (["train", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
         (["train", "--data", "/nowhere"], "/nowhere"),
         (["demos", "--task", "juggle"], "juggle"),

@@ -90,10 +90,11 @@ def test_figures_hold_what_the_design_names(tmp_path):
             "count.action_chunk: too few waypoints left": "1",
             "count.action_chunk: not enabled": "9",
         },
-        "policy": {"inference_p50_ms": "6.0", "inference_p99_ms": "9.0"},
+        "policy": {"inference_p50_ms": "6.0", "inference_p99_ms": "9.0", "mean_steps": "2.5"},
     }
     figures = make_figures(DemoRequest("place", tmp_path, episodes=2), summary)
     assert figures["success_rate"] == 0.5
+    assert figures["mean_steps"] == 2.5
     assert figures["interval"][0] < 0.5 < figures["interval"][1]
     assert figures["chunks"] == {
         "accepted": 40,

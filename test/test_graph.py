@@ -44,10 +44,16 @@ def test_unknown_graph_names_the_known_ones():
         find_graph("moon")
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", "one"), ("replan", "soon")])
+@pytest.mark.parametrize(("name", "value"), [("seed", "one"), ("replan", "soon"), ("steps", "x")])
 def test_argument_that_is_no_number_is_refused(name, value):
     with pytest.raises(ConfigError, match=name):
         find_graph("sim").nodes({name: value})
+
+
+@pytest.mark.parametrize(("given", "parameter"), [("auto", 0), ("-1", -1), ("10", 10)])
+def test_steps_are_a_number_or_auto(given, parameter):
+    policy = find_graph("sim").nodes({"steps": given})[2]
+    assert policy.parameters["steps"] == parameter
 
 
 def test_demo_is_the_sim_graph_and_two_more():

@@ -48,7 +48,8 @@ class PolicyNodeConfig:
     device: str = param("Torch device, for example cpu or cuda:0")
     threads: int = param("Torch threads; 0 leaves torch's own choice", low=0, high=256)
     steps: int = param(
-        "Decoder steps K; 1 is the method, 2 the safe setting, -1 the checkpoint's own",
+        "Decoder steps K; 1 is the method, 2 the safe setting, -1 the checkpoint's own; 0 is "
+        "auto: one, and ten where the scene is more ambiguous than demonstrations usually are",
         low=-1,
         high=100,
     )
@@ -57,6 +58,10 @@ class PolicyNodeConfig:
         choices=("checkpoint", "zero", "seeded", "sampled", "mean_k"),
     )
     seed: int = param("Seed of the decoder's noise", low=0, high=2**31 - 1)
+    measure_ambiguity: bool = param(
+        "Publish the ambiguity of every observation; costs one to two more evaluations of the "
+        "head a chunk, nothing more where steps is auto, which measures it anyway"
+    )
     replan_period_s: float = param(
         "Time between inferences; 0 runs one after the other; typical 0.16",
         unit="s",

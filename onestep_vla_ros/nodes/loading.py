@@ -12,10 +12,12 @@ from onestep_vla_ros.core.config import PolicyNodeConfig
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.files import shipped_checkpoint
+from onestep_vla_ros.policy.decoder import AUTO
 from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
 
 _CAMERA = re.compile(r"([A-Za-z]\w*):([1-9]\d{0,4})x([1-9]\d{0,4})")
-_STEPS: dict[int, int | str | None] = {-1: None, 0: "auto"}
+_STEPS: dict[int, int | str | None] = {-1: None, 0: AUTO}
+"""What `steps` means beside a number of steps; a ROS parameter has one type."""
 
 
 def load_checked(config: PolicyNodeConfig) -> OneStepPolicy:
@@ -23,7 +25,8 @@ def load_checked(config: PolicyNodeConfig) -> OneStepPolicy:
 
     Raises:
         CheckpointError: Missing, damaged, or made for another robot.
-        ConfigError: A camera of the parameters is not written name:widthxheight.
+        ConfigError: A camera of the parameters is not written name:widthxheight, or steps is
+            auto and the checkpoint carries no calibration.
     """
     cameras = []
     for text in config.cameras:
@@ -44,6 +47,7 @@ def load_checked(config: PolicyNodeConfig) -> OneStepPolicy:
         noise=None if config.noise == "checkpoint" else config.noise,
         seed=config.seed,
         device=config.device,
+        is_measured=config.measure_ambiguity,
     )
     policy.contract.check(config.joint_names, cameras, config.waypoint_period_s)
     policy.warm_up()

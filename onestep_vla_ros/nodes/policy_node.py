@@ -21,6 +21,7 @@ from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.core.observer import Observer
 from onestep_vla_ros.core.wire_units import StateUnits
 from onestep_vla_ros.nodes.clock import NodeClock
+from onestep_vla_ros.nodes.effort_tally import EffortTally
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.loading import load_checked
@@ -62,6 +63,7 @@ class PolicyNode(LifecycleNode):
         self._config: PolicyNodeConfig | None = None
         self._policy: OneStepPolicy | None = None
         self._worker: InferenceWorker | None = None
+        self._efforts: EffortTally | None = None
         self._chunks = self.create_lifecycle_publisher(  # type: ignore[no-untyped-call]
             JointTrajectory, "action_chunk", RELIABLE
         )
@@ -143,9 +145,10 @@ class PolicyNode(LifecycleNode):
         )
 
     def _make_worker(self, config: PolicyNodeConfig, policy: OneStepPolicy) -> InferenceWorker:
+        self._efforts = EffortTally(policy)
         return InferenceWorker(
             Observer(policy.contract.cameras, config),
-            policy.infer,
+            self._efforts.infer,
             self._time.now_s,
             self._publish_chunk,
             lambda line: self._log.warning(line, throttle_duration_sec=1.0),
@@ -217,12 +220,13 @@ class PolicyNode(LifecycleNode):
             self._trace.publish(trace.shifted(self._time.wire_s(0.0)).to_message())
 
     def _publish_diagnostics(self) -> None:
-        worker = self._worker
-        if worker is None:
+        worker, efforts = self._worker, self._efforts
+        if worker is None or efforts is None:
             return
         latency = percentiles_ms(list(worker.latencies_s)) or {}
         values: dict[str, object] = {f"inference_{k}_ms": v for k, v in latency.items()}
         values |= {"chunks": worker.chunks, "failed_inferences": worker.failed}
+        values |= efforts.values()
         values |= {f"refused.{reason}": n for reason, n in sorted(worker.refused.items())}
         level = ERROR if worker.failure else OK if worker.chunks else WARN
         text = worker.failure or ("infers" if worker.chunks else "waits for its first observation")

@@ -2,7 +2,7 @@
 """A checkpoint folder: safetensors and JSON under a manifest of hashes, nothing else.
 
     model.safetensors  weights of encoder and head
-    config.json        architecture, decoding defaults, schedule, held-out K table
+    config.json        architecture, decoding defaults and calibration, schedule, held-out K table
     contract.json      what the robot must be
     stats.json         normalisation
     tokenizer/         files of the tokenizer
@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,13 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, raise_all
+from onestep_vla_ros.core.parameter import from_mapping
+from onestep_vla_ros.policy.calibration import Calibration
 from onestep_vla_ros.policy.contract import Contract
 from onestep_vla_ros.policy.decoder import Decoding
 from onestep_vla_ros.policy.manifest import (
     MANIFEST,
+    relist,
     verify_files,
     weight_faults,
     write_json,
@@ -59,7 +62,7 @@ class Checkpoint:
         contract: What the robot must be.
         normalizer: Dataset statistics.
         tokenizer: Instruction to ids.
-        decoding: Default decoding.
+        decoding: Default decoding; older ones have no calibration.
         training: Facts of the run: schedule, steps, samples, data; for people.
         held_out: The K table on held-out data: {"episodes", "frames", "rows"}.
     """
@@ -88,13 +91,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     partial.mkdir(parents=True)
     state = {k: v.detach().cpu().contiguous() for k, v in checkpoint.model.state_dict().items()}
     safetensors.torch.save_file(state, partial / WEIGHTS, metadata={"format": FORMAT})
-    decoding = {"steps": checkpoint.decoding.steps, "noise": checkpoint.decoding.noise}
     write_json(
         partial / CONFIG,
         {
             "format": FORMAT,
             **checkpoint.model.config.to_json(),
-            "decoding": decoding,
+            "decoding": _decoding_json(checkpoint.decoding),
             "training": dict(checkpoint.training),
             "held_out": dict(checkpoint.held_out),
         },
@@ -103,6 +105,34 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     write_json(partial / STATS, checkpoint.normalizer.to_json())
     checkpoint.tokenizer.save_pretrained(str(partial / TOKENIZER))
     write_manifest(partial)
+    _swap(partial, folder)
+
+
+def save_decoding(folder: Path, decoding: Decoding) -> None:
+    """Write `decoding` into the checkpoint in `folder`, in one move; all else stays as it is.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or a damaged one.
+    """
+    load_checkpoint(folder)  # a manifest written anew must not make damage look whole
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(folder, partial)
+    data = json.loads((partial / CONFIG).read_text(encoding="utf-8"))
+    write_json(partial / CONFIG, {**data, "decoding": _decoding_json(decoding)})
+    relist(partial, CONFIG)
+    _swap(partial, folder)
+
+
+def _decoding_json(decoding: Decoding) -> dict[str, object]:
+    data: dict[str, object] = {"steps": decoding.steps, "noise": decoding.noise}
+    if decoding.calibration is not None:
+        data["calibration"] = asdict(decoding.calibration)
+    return data
+
+
+def _swap(partial: Path, folder: Path) -> None:
+    """Put `partial` in the place of `folder`, whether there is one or not."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         folder.rename(old)
@@ -232,8 +262,10 @@ def _tokenizer(
 def _decoding(data: dict[str, object], faults: list[str]) -> Decoding:
     section = data.get("decoding")
     try:
-        return Decoding(steps=section["steps"], noise=section["noise"])  # type: ignore[index]
-    except (KeyError, TypeError):
+        given = section.get("calibration")  # type: ignore[union-attr]
+        calibration = None if given is None else from_mapping(Calibration, given, "calibration")
+        return Decoding(section["steps"], section["noise"], 0, calibration)  # type: ignore[index]
+    except (KeyError, TypeError, AttributeError):
         faults.append(f"{CONFIG}: decoding: got: {section!r}; allowed: steps, noise")
     except ConfigError as error:
         faults.append(f"{CONFIG}: {error.what}")

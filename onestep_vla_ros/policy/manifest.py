@@ -32,14 +32,22 @@ def write_json(path: Path, data: Mapping[str, object]) -> None:
 def write_manifest(folder: Path) -> None:
     """Write size and sha256 of every file in `folder`."""
     files = {
-        path.relative_to(folder).as_posix(): {
-            "bytes": path.stat().st_size,
-            "sha256": sha256(path),
-        }
+        path.relative_to(folder).as_posix(): _entry(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
     write_json(folder / MANIFEST, {"format": MANIFEST_FORMAT, "files": files})
+
+
+def relist(folder: Path, name: str) -> None:
+    """Write size and sha256 of the file `name` anew; all others stay as they were listed."""
+    data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    data["files"][name] = _entry(folder / name)
+    write_json(folder / MANIFEST, data)
+
+
+def _entry(path: Path) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def sha256(path: Path) -> str:

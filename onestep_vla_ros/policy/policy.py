@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from onestep_vla_ros.core.joints import DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint
 from onestep_vla_ros.policy.contract import Contract
-from onestep_vla_ros.policy.decoder import Decoder
+from onestep_vla_ros.policy.decoder import AUTO_STEPS, Decoder, Decoding
 from onestep_vla_ros.policy.encoder import Text
 from onestep_vla_ros.policy.images import resize_tensor
 from onestep_vla_ros.policy.tokenizer import tokenize
@@ -41,6 +42,21 @@ class Latency:
     decode_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the last answer took.
+
+    Attributes:
+        steps: Decoder steps K of the answer.
+        evaluations: Evaluations of the head, those that measure the ambiguity included.
+        ambiguity: `ambiguity.gap` of the observation; None where nobody asked for it.
+    """
+
+    steps: int
+    evaluations: int
+    ambiguity: float | None
+
+
 class OneStepPolicy:
     """One-step policy over a loaded checkpoint.
 
@@ -49,15 +65,23 @@ class OneStepPolicy:
     Args:
         checkpoint: From `load_checkpoint`; its `decoding` says how chunks are decoded.
         device: Torch device, for example "cpu" or "cuda:0".
+        is_measured: Say the ambiguity of every observation; at "auto" it is known anyway.
+
+    Attributes:
+        latency: Of the last call; None before the first, as `effort`.
+        effort: Of the last call.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "cpu", is_measured: bool = False
+    ) -> None:
         self.device = _device(device)
         self.checkpoint = checkpoint
         self.latency: Latency | None = None
+        self.effort: Effort | None = None
         self._model = checkpoint.model.to(self.device).eval()
         self._normalizer = checkpoint.normalizer.to(self.device)
-        self._decoder = Decoder(checkpoint.decoding)
+        self._decoder = Decoder(checkpoint.decoding, is_measured)
         self._texts: dict[str, Text] = {}
 
     @property
@@ -65,9 +89,22 @@ class OneStepPolicy:
         """What the robot must be."""
         return self.checkpoint.contract
 
+    @property
+    def noise_leak(self) -> float | None:
+        """Mean square by which two one-step answers differ that differ by their noise alone.
+
+        E‖â(ε) − â(ε′)‖² a dimension, normalised, on held-out frames; None without their table.
+        It tells whether the training was enough, not what the scene is like, so it is not
+        measured again at every chunk: two draws say little, and the default draws none.
+        """
+        rows = _rows(self.checkpoint.held_out)
+        found = [r for r in rows if (r["steps"], r["noise"]) == (1, "sampled")]
+        return float(found[0]["noise_leak"]) if found else None
+
     def reseed(self, seed: int) -> None:
         """Start the noise of seeded, sampled and mean_k again from `seed`."""
-        self._decoder = Decoder(replace(self.checkpoint.decoding, seed=seed))
+        decoding = replace(self.checkpoint.decoding, seed=seed)
+        self._decoder = Decoder(decoding, self._decoder.is_measured)
 
     @torch.inference_mode()
     def infer(self, obs: Observation) -> Chunk:
@@ -87,10 +124,13 @@ class OneStepPolicy:
         memory = head.prepare(self._model.encode(images, text, state))
         self._wait()
         encoded = time.perf_counter()
-        x = self._decoder.decode(
+        found = self._decoder.decode(
             head.flow(memory), 1, head.config.horizon, head.config.dof, q.device
         )
-        chunk = self._normalizer.decode_action(x, q)[0].cpu().numpy().astype(np.float64)
+        x = self._normalizer.decode_action(found.chunk, q)
+        chunk = x[0].cpu().numpy().astype(np.float64)
+        ambiguity = None if found.ambiguity is None else float(found.ambiguity)
+        self.effort = Effort(int(found.steps), int(found.evaluations), ambiguity)
         done = time.perf_counter()
         self.latency = Latency(prepared - begin, encoded - prepared, done - encoded)
         return Chunk(_clip_grippers(chunk), obs.stamp_s, self.contract.period_s)
@@ -106,7 +146,7 @@ class OneStepPolicy:
         decoder = self._decoder
         for _ in range(2):
             self.infer(Observation(images, stamps, start, np.zeros(DOF), 0.0, sentence))
-        self._decoder = Decoder(decoder.decoding)
+        self._decoder = Decoder(decoder.decoding, decoder.is_measured)
 
     def describe(self) -> str:
         """Return contract, size and the held-out K table as text for people."""
@@ -117,6 +157,7 @@ class OneStepPolicy:
             f"encoder {config.kind}, {self.checkpoint.model.parameter_count / 1e6:.2f} M weights, "
             f"objective {config.head.objective}",
             f"decoding steps={decoding.steps} noise={decoding.noise}",
+            _auto(decoding),
             f"chunk {contract.horizon} waypoints of {contract.period_s} s, "
             f"{len(contract.joint_names)} joints, state {contract.state}",
             f"cameras {cameras}",
@@ -162,29 +203,31 @@ def load_policy(
     noise: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    is_measured: bool = False,
 ) -> OneStepPolicy:
     """Return the policy in a checkpoint folder.
 
     Args:
         folder: Written by `save_checkpoint`.
-        steps: Decoder steps K; None takes the checkpoint's own.
+        steps: Decoder steps K, or "auto"; None takes the checkpoint's own.
         noise: zero | seeded | sampled | mean_k; None takes the checkpoint's own.
         seed: Seed of the noise.
         device: Torch device.
+        is_measured: Say the ambiguity of every observation.
 
     Raises:
         CheckpointError: The folder is missing or damaged; lists every fault.
-        ConfigError: Steps, noise, seed or device cannot be used.
+        ConfigError: Steps, noise, seed or device cannot be used; "auto" without a calibration.
     """
     checkpoint = load_checkpoint(Path(folder))
     own = checkpoint.decoding
     decoding = replace(
         own,
-        steps=own.steps if steps is None else steps,  # type: ignore[arg-type]
+        steps=own.steps if steps is None else steps,
         noise=own.noise if noise is None else noise,
         seed=seed,
     )
-    return OneStepPolicy(replace(checkpoint, decoding=decoding), device)
+    return OneStepPolicy(replace(checkpoint, decoding=decoding), device, is_measured)
 
 
 def _device(name: str) -> torch.device:
@@ -207,8 +250,24 @@ def _clip_grippers(q: NDArray[np.float64]) -> NDArray[np.float64]:
     return q
 
 
+def _auto(decoding: Decoding) -> str:
+    found = decoding.calibration
+    if found is None:
+        return (
+            "steps auto is not offered: calibrate it with check FOLDER --calibrate DEMONSTRATIONS"
+        )
+    return (
+        f"steps auto takes {AUTO_STEPS} above a gap of {found.threshold:.4g}: "
+        f"{found.quantile:.0%} of {found.frames} frames are below, half below {found.median:.4g}"
+    )
+
+
+def _rows(held_out: object) -> list[dict[str, Any]]:
+    return held_out.get("rows", []) if isinstance(held_out, dict) else []
+
+
 def _table(held_out: object) -> list[str]:
-    rows = held_out.get("rows", []) if isinstance(held_out, dict) else []
+    rows = _rows(held_out)
     if not rows:
         return ["no held-out table in this checkpoint"]
     lines = ["held-out error by decoder steps", "  K  noise    arm rad  gripper  noise leak"]

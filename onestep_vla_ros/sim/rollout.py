@@ -48,6 +48,8 @@ class Episode:
         inference_s: Wall time of each policy call [s].
         rejected: Verdict reason to count, for chunks the bridge refused.
         governed_ticks: Ticks in which the governor changed the plan's sample.
+        evaluations: Evaluations of the policy's head; 0 where there is none, or nobody counted.
+        more_steps: Policy calls that took more than one decoder step.
     """
 
     seed: int
@@ -61,6 +63,8 @@ class Episode:
     fault: str = ""
     inference_s: list[float] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
+    evaluations: int = 0
+    more_steps: int = 0
 
 
 def run_episode(

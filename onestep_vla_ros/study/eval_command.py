@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.policy.decoder import AUTO
 from onestep_vla_ros.report import write_json
 from onestep_vla_ros.study.films import choose, write_films
 from onestep_vla_ros.study.folder import declare, write_report
@@ -85,11 +86,12 @@ def _print(summaries: tuple[Summary, ...]) -> None:
 def _line(summary: Summary) -> str:
     cell, found = summary.cell, summary.to_json()
     low, high = summary.interval
+    steps = f", {found['mean_steps']:.2f} steps a chunk" if cell.steps == AUTO else ""
     return (
         f"{cell.task}, K={cell.steps or '-'}: "
         f"{summary.successes}/{len(summary.episodes)} = {summary.rate:.1%} "
         f"(95 % {low:.1%} to {high:.1%}), wrong object {summary.wrong}, "
-        f"inference ms {found['latency_ms']}"
+        f"inference ms {found['latency_ms']}{steps}"
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.study.summary import Summary
 from onestep_vla_ros.train.cells import label
-from onestep_vla_ros.train.evaluate import by_sentence
+from onestep_vla_ros.train.evaluate import by_sentence, mean_steps
 
 NOTE = (
     "Intervals are Wilson 95 %. Differences are on the same seeds against the first row of the "
@@ -26,7 +26,7 @@ def report_markdown(summaries: Sequence[Summary]) -> str:
         own = [s for s in summaries if s.cell.task == task]
         parts += [f"## {task}", "", cell_table(own), "", "By sentence, successes of episodes:", ""]
         parts += [sentence_table(own), ""]
-    parts += ["## Wall time", "", "Of this machine, and not the same twice:", ""]
+    parts += ["## Cost", "", "Times are of this machine, and not the same twice:", ""]
     parts += [clock_table(summaries), ""]
     return "\n".join(parts)
 
@@ -65,7 +65,7 @@ def sentence_table(summaries: Sequence[Summary]) -> str:
 
 
 def clock_table(summaries: Sequence[Summary]) -> str:
-    """Return inference times and the chunks that were refused."""
+    """Return inference times, decoder steps and the chunks that were refused."""
     cells = [s.cell for s in summaries]
     rows = []
     for s in summaries:
@@ -73,8 +73,11 @@ def clock_table(summaries: Sequence[Summary]) -> str:
         refused = sum(sum(e.rejected.values()) for e in s.episodes)
         asked = sum(e.chunks for e in s.episodes)
         shown = (f"{times['p50']:.1f} ms", f"{times['p99']:.1f} ms") if times else (_NONE, _NONE)
-        rows.append((label(s.cell, cells), *shown, f"{refused} / {asked}"))
-    return table(("cell", "inference p50", "p99", "chunks refused"), rows, left=0)
+        steps = mean_steps(s.episodes)
+        counted = _NONE if steps is None else f"{steps:.2f}"
+        rows.append((label(s.cell, cells), *shown, counted, f"{refused} / {asked}"))
+    head = ("cell", "inference p50", "p99", "steps a chunk", "chunks refused")
+    return table(head, rows, left=0)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:

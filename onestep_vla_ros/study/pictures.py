@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from onestep_vla_ros.policy.decoder import AUTO
 from onestep_vla_ros.study.summary import Summary
 from onestep_vla_ros.train.cells import Cell, label, short_policy
 
@@ -61,7 +63,7 @@ def series(summaries: Sequence[Summary], name: str) -> dict[str, list[Point]]:
     found = {}
     for key, group in groups.items():
         if name in CURVES:
-            group = sorted(group, key=lambda s: getattr(s.cell, name))
+            group = sorted(group, key=lambda s: _place(getattr(s.cell, name)))
         points = [Point(_shown(s.cell, name), s.rate, s.interval) for s in group]
         found[label(key, list(groups))] = points
     return found
@@ -92,7 +94,7 @@ def draw(
     for axis, (task, curves) in zip(axes, panels.items(), strict=True):
         values = list(dict.fromkeys(p.x for points in curves.values() for p in points))
         if not is_bar:
-            values.sort(key=lambda v: float(str(v)))
+            values.sort(key=_place)
         for i, (name, points) in enumerate(curves.items()):
             share = i - (len(curves) - 1) / 2
             if is_bar:
@@ -152,6 +154,11 @@ def _errors(points: list[Point]) -> list[list[float]]:
         [max(p.rate - p.interval[0], 0.0) for p in points],
         [max(p.interval[1] - p.rate, 0.0) for p in points],
     ]
+
+
+def _place(value: object) -> float:
+    """Return where a value stands on a curve's axis; "auto" steps come last."""
+    return math.inf if value == AUTO else float(str(value))
 
 
 def _shown(cell: Cell, name: str) -> object:

@@ -29,7 +29,7 @@ class Cell:
     Attributes:
         policy: Checkpoint folder, or `EXPERT`.
         task: Name in `TASKS`.
-        steps: Euler steps K; None takes the checkpoint's own.
+        steps: Euler steps K, or "auto"; None takes the checkpoint's own.
         noise: Noise mode of the decoder; None takes the checkpoint's own.
         replan_s: Time between two observations handed to the policy [s].
         latency_s: Time from an observation to its chunk reaching the bridge [s].
@@ -40,7 +40,7 @@ class Cell:
 
     policy: str
     task: str
-    steps: int | None = None
+    steps: int | str | None = None
     noise: str | None = None
     replan_s: float = 0.24
     latency_s: float = 0.06
@@ -96,7 +96,7 @@ class Axes:
 
     policies: tuple[str, ...]
     tasks: tuple[str, ...]
-    steps: tuple[int | None, ...] = (None,)
+    steps: tuple[int | str | None, ...] = (None,)
     noises: tuple[str | None, ...] = (None,)
     replans_s: tuple[float, ...] = (0.24,)
     latencies_s: tuple[float, ...] = (0.06,)

@@ -16,6 +16,8 @@ from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.train.cells import Cell
 
 NAME = "episodes.jsonl"
+LATER = {"evaluations", "more_steps"}
+"""What an episode says that those of older logs do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Record:
         """Return the record of a line; raise `ValueError`, `KeyError`, ... on another."""
         data = json.loads(line)
         episode = data["episode"]
-        if set(episode) != {f.name for f in fields(Episode)}:
+        known = {f.name for f in fields(Episode)}
+        if not known - LATER <= set(episode) <= known:
             raise ValueError(f"episode has other keys: {sorted(episode)}")
         return Record(
             cell=Cell.from_json(data["cell"]),

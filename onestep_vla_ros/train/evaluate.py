@@ -26,7 +26,7 @@ class Evaluation:
 
     Attributes:
         policy: Checkpoint folder, or "expert" for the scripted demonstrator.
-        steps: Euler steps K; None takes the checkpoint's own.
+        steps: Euler steps K, or "auto"; None takes the checkpoint's own.
         noise: Noise mode; None takes the checkpoint's own.
         seed: Episode i runs seed + i.
         jobs: Processes that share the episodes; the result does not depend on it.
@@ -38,7 +38,7 @@ class Evaluation:
     world: str
     task: str
     policy: str
-    steps: int | None = None
+    steps: int | str | None = None
     noise: str | None = None
     episodes: int = 100
     seed: int = 0
@@ -99,6 +99,8 @@ def figures(cell: Cell, episodes: Sequence[Episode]) -> dict[str, object]:
         "policy": cell.policy,
         "steps": cell.steps,
         "noise": cell.noise,
+        "mean_steps": mean_steps(episodes),
+        "more_steps": sum(e.more_steps for e in episodes),
         "timing": dataclasses.asdict(cell.timing),
         "axis": cell.axis,
         "ablation": cell.ablation,
@@ -122,6 +124,12 @@ def figures(cell: Cell, episodes: Sequence[Episode]) -> dict[str, object]:
         "faults": dict(sorted(Counter(e.fault for e in episodes if e.fault).items())),
         "failed_seeds": [e.seed for e in episodes if not e.success],
     }
+
+
+def mean_steps(episodes: Sequence[Episode]) -> float | None:
+    """Return evaluations of the head a chunk, those of the ambiguity included; None uncounted."""
+    evaluations = sum(e.evaluations for e in episodes)
+    return evaluations / sum(len(e.inference_s) for e in episodes) if evaluations else None
 
 
 def by_sentence(episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Held-out figures: the loss of every task, and the action error by decoder steps."""
+"""Held-out figures: loss of every task, action error by decoder steps, ambiguity."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, GRIPPER_INDEX
+from onestep_vla_ros.policy.ambiguity import gap
 from onestep_vla_ros.policy.decoder import euler
 from onestep_vla_ros.policy.model import OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
@@ -18,6 +19,8 @@ from onestep_vla_ros.train.learner import Learner
 
 TABLE_STEPS = (1, 2, 5, 10)
 """Decoder steps K of the table every checkpoint carries."""
+TABLE_FRAMES = 1024
+"""Held-out frames of that table, and of the calibration of `steps: auto`."""
 CHUNK = 64
 """Frames a forward pass."""
 
@@ -27,6 +30,13 @@ def spread(pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     if len(pool) <= count:
         return pool
     return pool[np.linspace(0, len(pool) - 1, count).astype(np.int64)]
+
+
+def spread_alike(
+    pools: Mapping[str, NDArray[np.int64]], count: int = TABLE_FRAMES
+) -> NDArray[np.int64]:
+    """Return about `count` frames, as many of each task, evenly spread."""
+    return np.concatenate([spread(pool, count // len(pools)) for pool in pools.values()])
 
 
 def _parts(batches: Batches, indices: NDArray[np.int64]) -> Iterator[Batch]:
@@ -87,3 +97,18 @@ def held_out_rows(
         }
         for (steps, noise_name), total in sums.items()
     ]
+
+
+@torch.inference_mode()
+def held_out_gaps(
+    model: OneStepModel, batches: Batches, indices: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return `ambiguity.gap` of every frame, (n,): what `steps: auto` is calibrated on."""
+    found = []
+    for batch in _parts(batches, indices):
+        flow = model.head.flow(
+            model.head.prepare(model.encode(batch.images, batch.text, batch.state))
+        )
+        one = euler(flow, torch.zeros_like(batch.action).unsqueeze(1), 1).squeeze(1)
+        found.append(gap(flow, one).double().cpu().numpy())
+    return np.concatenate(found)

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
+from onestep_vla_ros.policy.calibration import Calibration
 from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from onestep_vla_ros.policy.contract import Contract
 from onestep_vla_ros.policy.decoder import Decoding
@@ -22,14 +23,17 @@ from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.policy.tokenizer import load_tokenizer, tokenize, train_tokenizer
 from onestep_vla_ros.train.batches import Batches
 from onestep_vla_ros.train.dataset import Dataset, open_dataset
-from onestep_vla_ros.train.held_out import held_out_rows, spread
+from onestep_vla_ros.train.held_out import (
+    TABLE_FRAMES,
+    held_out_gaps,
+    held_out_rows,
+    spread,
+    spread_alike,
+)
 from onestep_vla_ros.train.learner import Learner
 from onestep_vla_ros.train.sampler import Sampler
 from onestep_vla_ros.train.surprise import repeats, surprise
 from onestep_vla_ros.train.train_config import TrainConfig
-
-TABLE_FRAMES = 1024
-"""Held-out frames of the K table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunS
     return RunSetup(
         dataset,
         _sampler(config, dataset, train_frames, normalizer),
-        _by_task(dataset, held),
+        by_task(dataset, held),
         normalizer,
         tokenizer,
         model.to(device).train(),
@@ -157,7 +161,8 @@ def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
     return old
 
 
-def _by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+def by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return task to those of `frames` that are of it, (n,) each."""
     task = dataset.task[frames]
     return {name: frames[task == i] for i, name in enumerate(dataset.tasks)}
 
@@ -166,7 +171,7 @@ def _sampler(
     config: TrainConfig, dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer
 ) -> Sampler:
     """Return the sampler of the training frames: surprise repeats within a task, then shares."""
-    pools = _by_task(dataset, frames)
+    pools = by_task(dataset, frames)
     if config.surprise_repeat > 1:
         for task, pool in pools.items():
             if len(pool):
@@ -179,19 +184,18 @@ def _sampler(
 def write_checkpoint(
     config: TrainConfig, setup: RunSetup, learner: Learner, folder: Path, elapsed_s: float
 ) -> tuple[dict[str, object], ...]:
-    """Write the averaged weights with the K table of the held-out frames.
+    """Write the averaged weights with K table and calibration of the held-out frames.
 
     Returns:
         The rows of the table.
     """
-    held = np.concatenate(
-        [spread(f, TABLE_FRAMES // len(setup.held)) for f in setup.held.values()]
-    )
+    held = spread_alike(setup.held)
     is_held_out = len(held) > 0
     frames = held if is_held_out else spread(np.arange(len(setup.dataset.q)), TABLE_FRAMES)
     normalizer = setup.normalizer.to(setup.batches.device)
     with learner.averaged() as model:
         rows = held_out_rows(model, normalizer, setup.batches, frames)
+        calibration = Calibration.fit(held_out_gaps(model, setup.batches, frames))
         save_checkpoint(
             folder,
             _checkpoint(
@@ -204,19 +208,24 @@ def write_checkpoint(
                     "frames": len(frames),
                     "rows": rows,
                 },
+                calibration,
             ),
         )
     return tuple(rows)
 
 
 def write_snapshot(config: TrainConfig, setup: RunSetup, learner: Learner, folder: Path) -> None:
-    """Write the averaged weights as they are now, without a table."""
+    """Write the averaged weights as they are now, without table and calibration."""
     with learner.averaged():
         save_checkpoint(folder, _checkpoint(config, setup, {"steps": learner.step}, {"rows": []}))
 
 
 def _checkpoint(
-    config: TrainConfig, setup: RunSetup, spent: dict[str, object], held_out: dict[str, object]
+    config: TrainConfig,
+    setup: RunSetup,
+    spent: dict[str, object],
+    held_out: dict[str, object],
+    calibration: Calibration | None = None,
 ) -> Checkpoint:
     data = setup.dataset
     return Checkpoint(
@@ -224,7 +233,7 @@ def _checkpoint(
         contract=_contract(config, data),
         normalizer=setup.normalizer,
         tokenizer=setup.tokenizer,
-        decoding=Decoding(config.steps, config.noise),
+        decoding=Decoding(config.steps, config.noise, calibration=calibration),
         training={
             **spent,
             "episodes": len(data.start_q),

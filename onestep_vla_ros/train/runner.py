@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
+from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import JOINT_NAMES
+from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
 from onestep_vla_ros.policy.checkpoint import Checkpoint
-from onestep_vla_ros.policy.policy import OneStepPolicy, load_policy
+from onestep_vla_ros.policy.policy import Effort, OneStepPolicy, load_policy
 from onestep_vla_ros.sim.expert_policy import ExpertPolicy
 from onestep_vla_ros.sim.rollout import Episode, Infer, Watch, run_episode
 from onestep_vla_ros.sim.yam_station import CAMERAS, YamStation
@@ -69,7 +71,14 @@ class Runner:
         world = self._world_of(cell)
         infer, sees = self._infer_of(cell, world, seed)
         cameras = None if sees else ()
-        return run_episode(world, infer, self._config, seed, cell.timing, cameras, watch)
+        if cell.is_expert:
+            return run_episode(world, infer, self._config, seed, cell.timing, cameras, watch)
+        efforts: list[Effort] = []
+        infer = _noting(infer, self._policy_of(cell), efforts)
+        episode = run_episode(world, infer, self._config, seed, cell.timing, cameras, watch)
+        episode.evaluations = sum(effort.evaluations for effort in efforts)
+        episode.more_steps = sum(effort.steps > 1 for effort in efforts)
+        return episode
 
     @property
     def world(self) -> YamStation:
@@ -111,6 +120,18 @@ class Runner:
         policy.warm_up()
         self._policy = cell, policy
         return policy
+
+
+def _noting(infer: Infer, policy: OneStepPolicy, efforts: list[Effort]) -> Infer:
+    """Return `infer`, which asks `policy`, with every answer's effort added to `efforts`."""
+
+    def noting(observation: Observation) -> Chunk:
+        chunk = infer(observation)
+        assert policy.effort is not None  # noqa: S101 - there was an answer
+        efforts.append(policy.effort)
+        return chunk
+
+    return noting
 
 
 def _decoded_alike(one: Cell, other: Cell) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,9 @@ from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
 from onestep_vla_ros.nodes.trace import InferenceTrace  # noqa: E402
+from onestep_vla_ros.policy.calibration import Calibration  # noqa: E402
+from onestep_vla_ros.policy.checkpoint import save_decoding  # noqa: E402
+from onestep_vla_ros.policy.decoder import Decoding  # noqa: E402
 
 
 def make_policy(name, cli_args):
@@ -116,6 +120,68 @@ def test_chunk_carries_the_capture_time_and_the_contracts_shape(robot):
     assert min(abs(to_seconds(robot.chunks[0].header.stamp) - s) for s in sent) < 1e-6
     robot.until(lambda: int(robot.diagnostics.get("chunks", 0)) > 0, "diagnostics")
     assert float(robot.diagnostics["inference_p50_ms"]) > 0.0
+
+
+def measuring(make_node, folder, **parameters):
+    return make_node(
+        "policy",
+        "policy.yaml",
+        kind=make_policy,
+        checkpoint=str(folder),
+        status_period_s="0.1",
+        replan_period_s="0.0",
+        waypoint_period_s="0.04",
+        image_timeout_s="5.0",
+        joint_state_timeout_s="5.0",
+        **parameters,
+    )
+
+
+def test_diagnostics_tell_nothing_of_ambiguity_unless_asked(robot):
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and "mean_steps" in robot.diagnostics, "diagnostics")
+    assert float(robot.diagnostics["mean_steps"]) == 1.0
+    assert robot.diagnostics["more_steps"] == "0"
+    assert not [key for key in robot.diagnostics if key.startswith("ambiguity")]
+
+
+def test_ambiguity_is_published_when_it_is_measured(make_node, spin, tiny_checkpoint):
+    policy = measuring(make_node, tiny_checkpoint, measure_ambiguity="true")
+    robot = Robot(make_node, spin, policy)
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and "ambiguity" in robot.diagnostics, "ambiguity")
+    said = {key: float(robot.diagnostics[key]) for key in ("ambiguity_p50", "ambiguity_p99")}
+    assert 0.0 <= said["ambiguity_p50"] <= said["ambiguity_p99"]
+    assert float(robot.diagnostics["mean_steps"]) == 2.0
+    assert "ambiguity_threshold" not in robot.diagnostics
+
+
+@pytest.mark.parametrize(("threshold", "steps"), [(100.0, 2.0), (0.0, 12.0)])
+def test_auto_says_how_many_chunks_took_more_steps(
+    make_node, spin, tiny_checkpoint, tmp_path, threshold, steps
+):
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "calibrated")
+    calibration = Calibration(threshold, 0.0, 0.95, 100)
+    save_decoding(folder, Decoding(calibration=calibration))
+    robot = Robot(make_node, spin, measuring(make_node, folder, steps="0"))
+    activate(robot)
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and "mean_steps" in robot.diagnostics, "diagnostics")
+    said = robot.diagnostics
+    assert float(said["mean_steps"]) == steps
+    assert float(said["ambiguity_threshold"]) == threshold
+    longer = int(said["chunks"]) if steps > 2.0 else 0
+    assert longer <= int(said["more_steps"]) <= longer + (steps > 2.0)  # one may be under way
+
+
+def test_auto_of_a_checkpoint_without_threshold_is_refused_and_says_what_to_do(
+    make_node, tiny_checkpoint
+):
+    policy = measuring(make_node, tiny_checkpoint, steps="0")
+    policy.trigger_configure()
+    assert "--calibrate" in policy.failure
 
 
 def test_each_chunk_comes_with_when_it_was_observed_and_inferred(robot):

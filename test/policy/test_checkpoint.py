@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import io
 import json
 import pickle
@@ -10,7 +11,14 @@ import safetensors.torch
 import torch
 
 from onestep_vla_ros.core.errors import CheckpointError
-from onestep_vla_ros.policy.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
+from onestep_vla_ros.policy.calibration import Calibration
+from onestep_vla_ros.policy.checkpoint import (
+    WEIGHTS,
+    load_checkpoint,
+    save_checkpoint,
+    save_decoding,
+)
+from onestep_vla_ros.policy.decoder import Decoding
 from onestep_vla_ros.policy.manifest import HEADER_CAP, write_manifest
 from onestep_vla_ros.policy.tokenizer import load_tokenizer
 
@@ -202,3 +210,58 @@ def test_tokenizer_with_more_ids_than_the_encoder_knows_is_refused(folder):
     tokenizer.save_pretrained(str(folder / "tokenizer"))
     write_manifest(folder)
     _refused(folder, "tokenizer", "ids")
+
+
+DECODING = Decoding(2, "seeded", calibration=Calibration(0.3, 0.1, 0.95, 640))
+
+
+def test_calibration_survives_saving_and_loading(nano, tmp_path):
+    for decoding in (DECODING, dataclasses.replace(DECODING, steps="auto")):
+        save_checkpoint(tmp_path / "c", dataclasses.replace(nano, decoding=decoding))
+        assert load_checkpoint(tmp_path / "c").decoding == decoding
+
+
+def test_checkpoint_from_before_there_was_a_calibration_loads_without_one(folder):
+    section = json.loads((folder / "config.json").read_text())["decoding"]
+    assert section == {"steps": 1, "noise": "zero"}
+    assert load_checkpoint(folder).decoding.calibration is None
+
+
+def test_writing_the_decoding_leaves_everything_else_as_it_was(folder):
+    (folder / "training_log.csv").write_text("step,loss")
+
+    def others():
+        paths = (p for p in folder.rglob("*") if p.is_file())
+        return {p: p.read_bytes() for p in paths if p.name not in ("config.json", "manifest.json")}
+
+    before, config = others(), json.loads((folder / "config.json").read_text())
+    save_decoding(folder, DECODING)
+    assert load_checkpoint(folder).decoding == DECODING
+    assert others() == before
+    after = json.loads((folder / "config.json").read_text())
+    assert {**after, "decoding": None} == {**config, "decoding": None}
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name]
+
+
+def test_writing_the_decoding_does_not_make_damage_look_whole(folder):
+    with (folder / "contract.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(CheckpointError, match=r"contract\.json"):
+        save_decoding(folder, DECODING)
+    _refused(folder, "contract.json")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "named"),
+    [
+        ({"threshold": -1.0, "median": 0.1, "quantile": 2.0, "frames": 0}, "threshold: got: -1.0"),
+        ({"threshold": 0.1}, "frames: missing"),
+        ([], "missing"),
+        (0.3, "decoding"),
+    ],
+)
+def test_damaged_calibration_is_refused(folder, calibration, named):
+    decoding = {"steps": 1, "noise": "zero", "calibration": calibration}
+    _edit(folder / "config.json", decoding=decoding)
+    write_manifest(folder)
+    _refused(folder, "config.json", named)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import numpy as np
 import pytest
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, ObservationError
 from onestep_vla_ros.core.observation import Observation
-from onestep_vla_ros.policy.checkpoint import save_checkpoint
-from onestep_vla_ros.policy.policy import load_policy
+from onestep_vla_ros.policy.calibration import Calibration
+from onestep_vla_ros.policy.checkpoint import load_checkpoint, save_checkpoint, save_decoding
+from onestep_vla_ros.policy.decoder import Decoding
+from onestep_vla_ros.policy.policy import Effort, load_policy
 
 
 @pytest.fixture
@@ -95,7 +99,8 @@ def test_text_cache_forgets_the_oldest(nano_folder, observation):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"steps": "auto"}, "not offered yet"),
+        ({"steps": "auto"}, "no threshold .* --calibrate"),
+        ({"steps": "few"}, "or 'auto'"),
         ({"steps": 0}, "whole number"),
         ({"noise": "pink"}, "mean_k"),
         ({"device": "toaster"}, "device 'toaster'"),
@@ -122,3 +127,57 @@ def test_latency_parts_are_reported(nano_folder, observation):
     assert policy.latency is None
     policy.infer(observation)
     assert min(policy.latency.prepare_s, policy.latency.encode_s, policy.latency.decode_s) > 0.0
+
+
+def _calibrated(folder, threshold):
+    calibration = Calibration(threshold, threshold / 2, 0.95, 1000)
+    save_decoding(folder, Decoding(calibration=calibration))
+    return folder
+
+
+def test_effort_of_an_answer_is_told_and_its_ambiguity_only_when_asked_for(folder, observation):
+    policy = load_policy(folder)
+    assert policy.effort is None
+    first = policy.infer(observation).q
+    assert policy.effort == Effort(1, 1, None)
+    measured = load_policy(folder, is_measured=True)
+    assert np.array_equal(measured.infer(observation).q, first)
+    assert (measured.effort.steps, measured.effort.evaluations) == (1, 2)
+    assert measured.effort.ambiguity > 0.0
+    measured.reseed(1)
+    measured.infer(observation)
+    assert measured.effort.evaluations == 2
+
+
+def test_auto_answers_with_one_step_below_the_threshold_and_with_ten_above(folder, observation):
+    one = load_policy(folder).infer(observation).q
+    below = load_policy(_calibrated(folder, 100.0), steps="auto")
+    assert np.array_equal(below.infer(observation).q, one)
+    assert (below.effort.steps, below.effort.evaluations) == (1, 2)
+    above = load_policy(_calibrated(folder, 0.0), steps="auto", seed=5)
+    above.warm_up()
+    chunks = [above.infer(observation).q for _ in range(2)]
+    assert (above.effort.steps, above.effort.evaluations) == (10, 12)
+    ten = load_policy(folder, steps=10, noise="sampled", seed=5)
+    assert np.array_equal(chunks, [ten.infer(observation).q for _ in range(2)])
+
+
+def test_description_tells_whether_auto_is_offered(nano_folder):
+    assert "auto is not offered" in load_policy(nano_folder).describe()
+    text = load_policy(_calibrated(nano_folder, 0.25)).describe()
+    assert "auto takes 10 above a gap of 0.25: 95% of 1000 frames are below" in text
+
+
+def test_noise_leak_is_that_of_the_held_out_table(nano, tmp_path):
+    rows = [
+        {"steps": k, "noise": n, "arm_rad": 0.1, "gripper": 0.1, "noise_leak": 0.01 * k}
+        for k in (10, 1)
+        for n in ("zero", "sampled")
+    ]
+    save_checkpoint(tmp_path / "c", dataclasses.replace(nano, held_out={"rows": rows}))
+    assert load_policy(tmp_path / "c").noise_leak == 0.01
+
+
+def test_without_a_held_out_table_no_noise_leak_is_known(nano_folder):
+    assert load_policy(nano_folder).noise_leak is None
+    assert load_checkpoint(nano_folder).decoding.calibration is None

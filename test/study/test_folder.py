@@ -109,3 +109,10 @@ def test_a_film_shows_the_whole_episode(tmp_path):
     assert is_read
     assert frame.max() > 200
     assert path.name.startswith("failed_seed3_place_axis_noise")
+
+
+def test_auto_stands_last_among_the_steps(tmp_path):
+    cells = [make_cell(steps=k) for k in (10, "auto", 1)]
+    summaries = summarise({c: make_episodes(0.5, 10) for c in cells})
+    assert [p.x for p in series(summaries, "steps")["all"]] == [1, 10, "auto"]
+    assert [p.name for p in write_pictures(summaries, tmp_path)] == ["by_steps.png"]

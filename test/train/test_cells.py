@@ -46,6 +46,8 @@ def test_a_cell_that_cannot_be_evaluated_is_refused_with_every_fault():
 def test_a_cell_survives_json_and_nothing_else_becomes_one():
     cell = Cell("out/a/checkpoint", "place", 2, "sampled", 0.4, 0.1, 9.0, "light", "prompt")
     assert Cell.from_json(cell.to_json()) == cell
+    auto = Cell("out/a/checkpoint", "place", "auto")
+    assert Cell.from_json(auto.to_json()) == auto
     with pytest.raises(ConfigError, match="other keys"):
         Cell.from_json({**cell.to_json(), "colour": "red"})
 
@@ -57,3 +59,4 @@ def test_a_label_names_what_sets_a_cell_apart():
     assert label(two, [one, two]) == "K=10"
     assert label(third, [one, two, third]) == "b, K=10, latency 0.2 s"
     assert short_policy("resource/nano") == "nano"
+    assert label(Cell("runs/a/checkpoint", "place", "auto"), [one, two]) == "K=auto"

@@ -51,6 +51,14 @@ def test_a_damaged_line_is_named(tmp_path):
         log.records()
 
 
+def test_episodes_of_logs_from_before_steps_were_counted_are_read(tmp_path):
+    write(tmp_path, 0)
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes().replace(b',"evaluations":0,"more_steps":0', b""))
+    with EpisodeLog(tmp_path) as log:
+        assert log.records()[CELL, 0].episode.evaluations == 0
+
+
 def test_a_seed_written_twice_counts_once(tmp_path):
     write(tmp_path, 5, 5)
     with EpisodeLog(tmp_path) as log:

@@ -16,6 +16,8 @@ def test_figures_count_successes_reasons_and_failed_seeds():
         Episode(1, red, False, True, 15.0, 30, 1500, 0, "", [0.02] * 30, {"late": 2, "jump": 1}),
         Episode(2, blue, True, False, 7.0, 20, 700, 0, "", [0.01] * 20, {}),
     ]
+    episodes[0].evaluations, episodes[0].more_steps = 40, 2
+    episodes[1].evaluations, episodes[2].evaluations = 60, 40
     result = figures(Cell("x", "place"), episodes)
     assert result["success_rate"] == pytest.approx(2 / 3)
     assert (result["successes"], result["episodes"], result["wrong_object"]) == (2, 3, 1)
@@ -25,6 +27,9 @@ def test_figures_count_successes_reasons_and_failed_seeds():
     assert result["chunks"] == {"accepted": 56, "rejected": {"late": 3, "jump": 1}}
     assert result["governor_active"] == pytest.approx(5 / 2700)
     assert result["failed_seeds"] == [1]
+    assert result["mean_steps"] == pytest.approx(140 / 60)
+    assert result["more_steps"] == 2
+    assert figures(Cell("x", "place"), [Episode(0, red)])["mean_steps"] is None
 
 
 @pytest.mark.sim
