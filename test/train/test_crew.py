@@ -74,7 +74,7 @@ def test_workers_end_in_the_midst_of_a_job_when_their_parent_is_killed(tmp_path)
 
 
 def wait_for(is_so):
-    deadline = time.monotonic() + 120.0
+    deadline = time.monotonic() + 400.0
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)

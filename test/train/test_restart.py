@@ -47,7 +47,7 @@ def _kill_one(script, out, rng):
     """Start the run, kill its first process after a random step, wait for all its processes."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, script], env=environment, start_new_session=True)
-    after, limit = rng.randint(7, STEPS // 2), time.monotonic() + 200
+    after, limit = rng.randint(7, STEPS // 2), time.monotonic() + 500
     while _step(out) < after:
         assert process.poll() is None, "ended before it could be killed"
         assert time.monotonic() < limit
