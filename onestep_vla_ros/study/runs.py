@@ -134,12 +134,12 @@ def train_all(runs: Sequence[Run], jobs: int) -> None:
     todo = [run for run in runs if not is_finished(run)]
     if not todo:
         return
-    with _alone(todo[0].folder.parent):
+    with alone(todo[0].folder.parent):
         _train_side_by_side(todo, len(runs), jobs)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the folder of the runs, so that no two processes train the same one."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:

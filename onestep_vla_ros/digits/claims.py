@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's claims on the controlled task: what digits can say, and what they cannot.
+
+C1, C2, C3 and C7 are judged as in closed loop (`study.claims`), on the same test grids.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from onestep_vla_ros.digits.findings import (
+    Mean,
+    Result,
+    ambiguous_tables,
+    budgets,
+    compared_budget,
+    over_seeds,
+    tables,
+)
+from onestep_vla_ros.study.claims import (
+    CONFIRMED,
+    K1,
+    K10,
+    MARGIN,
+    REFUTED,
+    UNDECIDED,
+    Verdict,
+    verdicts,
+)
+from onestep_vla_ros.study.markdown import p_text, percent, signed_span
+from onestep_vla_ros.study.pool import compare
+from onestep_vla_ros.study.studies import ALPHA_4, UNIFORM
+
+FLOOR = 0.1
+"""Where the best training reads fewer grids than this, differences between them say nothing."""
+OPEN = "open"
+"""Nothing here speaks to it."""
+_LOW, _HIGH = "0.5", "1"
+"""The noise levels between which the velocity's error falls or rises."""
+
+
+def judge(results: Sequence[Result]) -> list[Verdict]:
+    """Return a verdict on each claim, by budget where there are several."""
+    learned = {}
+    for title, table in tables(results, "grid").items():
+        if max(pool.rate for pool in table.values()) >= FLOOR:
+            learned[title] = table
+    found = verdicts("schedules", learned)
+    found += [
+        Verdict(
+            "C4",
+            "digits",
+            "the gap returns with the horizon",
+            OPEN,
+            "only one grid size was trained",
+        ),
+        Verdict("C5", "digits", "robot state is needed", OPEN, "digits have no state"),
+    ]
+    found += [v for v in (_velocity_falls(results), *_averages_two_answers(results)) if v]
+    return sorted(found, key=lambda v: v.claim)
+
+
+def fall(result: Result) -> float | None:
+    """Return the logarithm of the velocity's error at τ = 1 over that at τ = 0.5."""
+    error = result.figures.get("velocity_error")
+    return math.log(error[_HIGH] / error[_LOW]) if error else None
+
+
+def _velocity_falls(results: Sequence[Result]) -> Verdict | None:
+    found = {}
+    for name in ("grid", "image"):
+        if not budgets(results, name):
+            return None
+        mean = over_seeds(results, name, UNIFORM, compared_budget(results, name), fall)
+        if mean is None:
+            return None
+        found[name] = mean
+    actions, pictures = (found[name].interval for name in ("grid", "image"))
+    verdict = UNDECIDED
+    if actions is not None and pictures is not None:
+        if actions[1] < 0.0 < pictures[0]:
+            verdict = CONFIRMED
+        elif actions[0] > 0.0 or pictures[1] < 0.0:
+            verdict = REFUTED
+    words = (
+        f"the velocity's error is smaller at τ = {_HIGH} than at τ = {_LOW} for actions, not for "
+        "pictures"
+    )
+    shown = [f"{name} {_ratio(mean)}" for name, mean in found.items()]
+    because = f"their ratio, uniform schedule: {', '.join(shown)}"
+    return Verdict("C6", "digits", words, verdict, because)
+
+
+def _ratio(mean: Mean) -> str:
+    middle, interval = f"{math.exp(mean.mean):.2f}", mean.interval
+    if interval is None:
+        return f"{middle} (one seed)"
+    return f"{middle} ({math.exp(interval[0]):.2f} to {math.exp(interval[1]):.2f})"
+
+
+def _averages_two_answers(results: Sequence[Result]) -> list[Verdict]:
+    """Judge C8 where two readings are right: what one step does there and what ten do."""
+    found = []
+    for title, table in ambiguous_tables(results, "ambiguous").items():
+        for row in (UNIFORM.name, ALPHA_4.name):
+            places = (row, K1), (row, K10)
+            if "two readings" not in title or any(place not in table for place in places):
+                continue
+            one, ten = (table[place] for place in places)
+            difference = compare(one, ten)
+            if difference is None:
+                continue
+            low, high = difference.paired.interval
+            verdict = UNDECIDED
+            if low > MARGIN and difference.all_seeds(1):
+                verdict = CONFIRMED
+            elif high < MARGIN:
+                verdict = REFUTED
+            words = f"{row}: {K1} fails where two readings are right and {K10} takes one"
+            because = (
+                f"{percent(one.rate)} against {percent(ten.rate)}, difference "
+                f"{signed_span((low, high))} points, p {p_text(difference.paired.p)}"
+            )
+            found.append(Verdict("C8", title, words, verdict, because))
+    return found

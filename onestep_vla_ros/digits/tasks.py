@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is learned: grids of digits read row by row, grids open to two readings, digit images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.digits.sources import PIXELS, TRAIN, Digits
+from onestep_vla_ros.digits.tokens import CLASSES, DOF, make_codebook
+from onestep_vla_ros.policy.encoder import Text
+from onestep_vla_ros.train.batches import Batch
+
+EDGE = 4
+"""Digits along an edge of the grid."""
+CELLS = EDGE * EDGE
+"""Digits in a grid, waypoints H in a chunk."""
+CELL_PIXELS = PIXELS + 2
+"""A digit lies anywhere in its cell."""
+GRID_PIXELS = EDGE * CELL_PIXELS
+GRID, AMBIGUOUS, IMAGE = "grid", "ambiguous", "image"
+CAMERA = "grid"
+CUE_PIXELS = 2
+"""Thickness of the line that tells the reading order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A batch with what judges it.
+
+    Attributes:
+        batch: What the learner reads.
+        answers: (B, A, 16) digits: each of the A sequences is right; of the image task (B, 1, 1),
+            the class.
+        is_ambiguous: (B,) bool, two readings are right.
+    """
+
+    batch: Batch
+    answers: torch.Tensor
+    is_ambiguous: torch.Tensor
+
+
+class Task:
+    """Draws samples of one of `TASKS`.
+
+    grid: sixteen digits, row by row. ambiguous: half of the grids have a line along the top
+    (read row by row) or along the left (column by column); the others have none, and their
+    demonstrations read either way at random, as two people would. image, the negative control:
+    the chunk is the picture of a digit, the condition only its class.
+
+    Args:
+        name: One of `TASKS`.
+        digits: The digits.
+        device: Where samples are made.
+    """
+
+    def __init__(self, name: str, digits: Digits, device: torch.device) -> None:
+        if name not in TASKS:
+            raise ConfigError("unknown digits task", got=repr(name), allowed=list(TASKS))
+        self.name, self._device = name, device
+        self.codebook = make_codebook().to(device)
+        padded = torch.nn.functional.pad(torch.from_numpy(digits.images), (2, 2, 2, 2))
+        self._padded = padded.to(device)  # (N, 18, 18)
+        self._windows = self._padded.unfold(1, CELL_PIXELS, 1).unfold(2, CELL_PIXELS, 1)
+        self._labels = torch.from_numpy(digits.labels).to(device)
+        parts = {int(p) for p in digits.part}
+        self._pools = {p: torch.from_numpy(digits.indices(p)).to(device) for p in parts}
+        centred = self._padded[self._pools[TRAIN], 1:-1, 1:-1].float()
+        self.image_mean, self.image_std = centred.mean(), centred.std()
+
+    def sample(self, count: int, part: int, generator: torch.Generator) -> Sample:
+        """Return `count` samples of a part of the digits; `generator` is on the task's device."""
+        if self.name == IMAGE:
+            return self._images(count, part, generator)
+        chosen, images = self._grids(count, part, generator)
+        digits = self._labels[chosen]  # (B, 16)
+        by_column = digits.view(count, EDGE, EDGE).transpose(1, 2).reshape(count, CELLS)
+        order, is_ambiguous = torch.zeros_like(digits[:, 0]), torch.zeros(count, dtype=torch.bool)
+        answers = digits.unsqueeze(1)
+        if self.name == AMBIGUOUS:
+            kind = self._integers(4, (count,), generator)  # 0, 1: no line; 2: top; 3: left
+            images[kind == 2, :, :CUE_PIXELS] = 255
+            images[kind == 3, :, :, :CUE_PIXELS] = 255
+            order, is_ambiguous = kind % 2, kind < 2
+            read = torch.where(order[:, None] == 0, digits, by_column)
+            other = torch.where(order[:, None] == 0, by_column, digits)
+            other = torch.where(is_ambiguous[:, None], other, read)
+            answers = torch.stack([read, other], dim=1)
+        action = self.codebook[answers[:, 0]]
+        state = action.new_zeros((count, 1))
+        return Sample(
+            _batch({CAMERA: images}, state, action), answers, is_ambiguous.to(self._device)
+        )
+
+    def _grids(
+        self, count: int, part: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which digits (B, 16) and their grids (B, 1, 64, 64) uint8."""
+        pool = self._pools[part]
+        chosen = pool[self._integers(len(pool), (count, CELLS), generator)]
+        down, right = self._integers(3, (2, count, CELLS), generator)
+        cells = self._windows[chosen, down, right]  # (B, 16, 16, 16)
+        rows = cells.view(count, EDGE, EDGE, CELL_PIXELS, CELL_PIXELS).transpose(2, 3)
+        return chosen, rows.reshape(count, 1, GRID_PIXELS, GRID_PIXELS)
+
+    def _images(self, count: int, part: int, generator: torch.Generator) -> Sample:
+        pool = self._pools[part]
+        chosen = pool[self._integers(len(pool), (count,), generator)]
+        pictures = self._padded[chosen, 1:-1, 1:-1].float()  # (B, 16, 16)
+        action = to_patches((pictures - self.image_mean) / self.image_std)
+        labels = self._labels[chosen]
+        state = torch.nn.functional.one_hot(labels, CLASSES).float()
+        none = torch.zeros(count, dtype=torch.bool, device=self._device)
+        return Sample(_batch({}, state, action), labels.view(-1, 1, 1), none)
+
+    def _integers(
+        self, high: int, shape: tuple[int, ...], generator: torch.Generator
+    ) -> torch.Tensor:
+        return torch.randint(high, shape, generator=generator, device=self._device)
+
+
+TASKS: tuple[str, ...] = (GRID, AMBIGUOUS, IMAGE)
+
+
+def to_patches(pictures: torch.Tensor) -> torch.Tensor:
+    """Return pictures (B, 16, 16) as chunks (B, 16, 16): sixteen patches of 4x4 pixels."""
+    patch = CELL_PIXELS // EDGE
+    split = pictures.view(-1, EDGE, patch, EDGE, patch).transpose(2, 3)
+    return split.reshape(-1, CELLS, DOF)
+
+
+def to_pictures(chunks: torch.Tensor) -> torch.Tensor:
+    """Return chunks (B, 16, 16) as pictures (B, 16, 16): the inverse of `to_patches`."""
+    patch = CELL_PIXELS // EDGE
+    split = chunks.reshape(-1, EDGE, EDGE, patch, patch).transpose(2, 3)
+    return split.reshape(-1, CELL_PIXELS, CELL_PIXELS)
+
+
+def _batch(images: Mapping[str, torch.Tensor], state: torch.Tensor, action: torch.Tensor) -> Batch:
+    """Return a batch as the policy's learner reads it; there is no text and no robot."""
+    nothing = torch.zeros((len(action), 0), device=action.device)
+    text = Text(nothing.long(), nothing.bool())
+    return Batch(dict(images), text, state, action, nothing, nothing)
