@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onestep_vla_ros.digits.findings import (
     Mean,
@@ -34,6 +35,8 @@ from onestep_vla_ros.study.studies import ALPHA_4, UNIFORM
 
 FLOOR = 0.1
 """Where the best training reads fewer grids than this, differences between them say nothing."""
+SEEDS = 3
+"""With fewer trainings of each variant nothing is decided: intervals do not know their scatter."""
 OPEN = "open"
 """Nothing here speaks to it."""
 _LOW, _HIGH = "0.5", "1"
@@ -58,7 +61,16 @@ def judge(results: Sequence[Result]) -> list[Verdict]:
         Verdict("C5", "digits", "robot state is needed", OPEN, "digits have no state"),
     ]
     found += [v for v in (_velocity_falls(results), *_averages_two_answers(results)) if v]
-    return sorted(found, key=lambda v: v.claim)
+    seeds = len({r.run.seed for r in results})
+    return sorted((_modest(v, seeds) for v in found), key=lambda v: v.claim)
+
+
+def _modest(verdict: Verdict, seeds: int) -> Verdict:
+    """Return the verdict; undecided where too few trainings stand behind its interval."""
+    if seeds >= SEEDS or verdict.verdict == OPEN:
+        return verdict
+    because = f"{verdict.because}; {seeds} of the {SEEDS} training seeds it takes"
+    return replace(verdict, verdict=UNDECIDED, because=because)
 
 
 def fall(result: Result) -> float | None:

@@ -20,8 +20,10 @@ from onestep_vla_ros.digits.conditions import (
 from onestep_vla_ros.digits.digits_pictures import draw_all
 from onestep_vla_ros.digits.digits_report import report, to_json
 from onestep_vla_ros.digits.digits_tables import schedule_table
+from onestep_vla_ros.digits.examples import draw_examples
 from onestep_vla_ros.digits.findings import Result, variants
 from onestep_vla_ros.digits.results import Bench, complete
+from onestep_vla_ros.digits.sources import Digits
 from onestep_vla_ros.files import read_yaml
 from onestep_vla_ros.report import write_json, write_marked
 
@@ -79,13 +81,14 @@ def run_digits(request: DigitsRequest) -> int:
     """
     runs, tests = _runs(request)
     bench = Bench(request.out, request.source, request.mnist, tests)
-    bench = bench.named(bench.digits().source)
+    digits = bench.digits()
+    bench = bench.named(digits.source)
     done = sum(bench.path(run).is_file() for run in runs)
     print(f"trainings: {done} of {len(runs)} done, in {request.out}; digits: {bench.source}")
     if not request.is_status:
         complete(runs, bench, request.jobs)
     results = [Result(run, found) for run in runs if (found := bench.read(run)) is not None]
-    _write(request, results)
+    _write(request, results, digits)
     return 0
 
 
@@ -115,7 +118,7 @@ def _runs(request: DigitsRequest) -> tuple[tuple[Run, ...], int]:
     return runs, request.tests
 
 
-def _write(request: DigitsRequest, results: Sequence[Result]) -> None:
+def _write(request: DigitsRequest, results: Sequence[Result], digits: Digits) -> None:
     """Print the table of each experiment; write report, pictures and JSON."""
     if not results:
         print("nothing has been trained yet")
@@ -133,7 +136,8 @@ def _write(request: DigitsRequest, results: Sequence[Result]) -> None:
         request.report.mkdir(parents=True, exist_ok=True)
         (request.report / "report.md").write_text(report(results), encoding="utf-8")
         write_json(request.report / "report.json", "digits", 0, figures)
-        written = draw_all(results, request.report)
+        draw_examples(digits, request.report / "examples.png")
+        written = [Path("examples.png"), *draw_all(results, request.report)]
         print(f"\n{request.report}/report.md, report.json, {', '.join(p.name for p in written)}")
     if request.readme is not None:
         write_marked(request.readme, "digits", {"schedules": schedule_table(results, "grid")})

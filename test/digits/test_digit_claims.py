@@ -67,4 +67,10 @@ def test_schedules_are_judged_as_in_closed_loop_once_something_is_read():
     assert verdict(nothing, "C1") == []
 
 
+def test_one_training_decides_nothing():
+    once = [result("grid", v, 0, {"1": r, "10": 0.8}) for v, r in RATES]
+    assert verdict(once, "C1") == ["undecided"]
+    assert "1 of the 3 training seeds" in next(v.because for v in judge(once) if v.claim == "C1")
+
+
 RATES = ((UNIFORM, 0.5), (ALPHA_4, 0.8))
