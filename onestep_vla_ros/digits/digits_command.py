@@ -27,7 +27,7 @@ from onestep_vla_ros.digits.sources import Digits
 from onestep_vla_ros.files import read_yaml
 from onestep_vla_ros.report import write_json, write_marked
 
-QUICK_STEPS, QUICK_TESTS = 800, 500
+QUICK_STEPS, QUICK_TESTS = 1000, 500
 """Budget and test inputs of --quick: about five CPU-minutes for its seven trainings."""
 
 
