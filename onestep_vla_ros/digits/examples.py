@@ -32,7 +32,7 @@ def draw_examples(digits: Digits, path: Path) -> None:
     ]
     figure = Figure(figsize=(10.4, 3.3), layout="constrained")
     for axes, (sample, i, words) in zip(figure.subplots(1, len(shown)), shown, strict=True):
-        axes.imshow(sample.batch.images[CAMERA][i, 0], cmap="gray", vmin=0, vmax=255)
+        axes.imshow(sample.batch.images[CAMERA][i, 0].numpy(), cmap="gray", vmin=0, vmax=255)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(words, fontsize=10)

@@ -24,7 +24,7 @@ def run_of(name, variant, steps, base):
 
 
 def test_a_small_network_learns_to_read_shapes_it_has_not_seen(strokes, tiny):
-    figures = train_and_score(run_of("grid", ALPHA_4, 700, tiny), strokes, 100)
+    figures = train_and_score(run_of("grid", ALPHA_4, 600, tiny), strokes, 100)
     decoded = figures["decoded"]["sampled"]
     assert set(decoded) == {"1", "2", "5", "10"}
     for by_k in decoded.values():

@@ -80,7 +80,7 @@ def test_results_made_otherwise_are_not_mixed_in(study, config, capsys):
 
 def test_after_sigkill_the_same_call_goes_on(digits, config, tmp_path):
     out = tmp_path / "runs"
-    wanted = ["--experiments", "weak", "--budgets", 60, "--seeds", 1]
+    wanted = ["--experiments", "weak", "--budgets", 30, "--seeds", 1]
     arguments = call(config, out, *wanted)
     command = [sys.executable, "-m", "onestep_vla_ros.cli", *arguments]
     with subprocess.Popen(
@@ -94,7 +94,7 @@ def test_after_sigkill_the_same_call_goes_on(digits, config, tmp_path):
     assert kept
     assert main(arguments) == 0
     done = {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
-    assert sorted(done) == [f"weak-{v}-60-s0.json" for v in ("alpha4", "regression", "uniform")]
+    assert sorted(done) == [f"weak-{v}-30-s0.json" for v in ("alpha4", "regression", "uniform")]
     assert all(done[name] == stamp for name, stamp in kept.items())
 
 
