@@ -19,7 +19,7 @@ from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.study.studies import Variant
 from onestep_vla_ros.train.crew import share
-from onestep_vla_ros.train.run_setup import open_data
+from onestep_vla_ros.train.run_setup import check
 from onestep_vla_ros.train.train_config import BUDGET_KEYS, TrainConfig
 from onestep_vla_ros.train.trainer import CHECKPOINT, train
 
@@ -156,7 +156,7 @@ def _train_side_by_side(todo: Sequence[Run], total: int, jobs: int) -> None:
     side_by_side = jobs > 1 and len(todo) > 1
     if side_by_side:
         for run in todo:
-            open_data(run.config, run.data)  # one process fills the cache that all of them map
+            check(run.config, run.data)  # one process fills the caches that all of them map
         os.environ["TQDM_DISABLE"] = "1"  # read where tqdm is imported: in the new processes
     try:
         bar = tqdm.tqdm(total=total, initial=total - len(todo), unit="run", desc="train")

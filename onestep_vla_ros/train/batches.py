@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from onestep_vla_ros.policy.encoder import Text
+from onestep_vla_ros.policy.encoder import Context, Text
+from onestep_vla_ros.policy.model import OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.train.dataset import Dataset
 
@@ -28,6 +31,7 @@ class Batch:
         action: Normalised chunks, (B, H, D).
         q: Absolute states, (B, D) [rad, gripper 0..1].
         keyframe: Where the present movement ends, (B, D): arm joints from `q`, in `KEYFRAME_RAD`.
+        tokens: What a frozen encoder said of the frames before; then `images` is empty.
     """
 
     images: dict[str, torch.Tensor]
@@ -36,6 +40,21 @@ class Batch:
     action: torch.Tensor
     q: torch.Tensor
     keyframe: torch.Tensor
+    tokens: Context | None = None
+
+    def context(self, model: OneStepModel) -> Context:
+        """Return the condition tokens, stored ones or the encoder's."""
+        if self.tokens is not None:
+            return self.tokens
+        return model.encode(self.images, self.text, self.state)
+
+
+class StoredTokens(Protocol):
+    """Condition tokens that were made before; see `token_cache.Tokens`."""
+
+    def read(self, indices: NDArray[np.int64], device: str) -> Context:
+        """Return the tokens of some frames."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +85,40 @@ class Batches:
     ) -> None:
         self._dataset, self._normalizer, self._texts = dataset, normalizer, texts
         self.device = device
+        self.tokens: StoredTokens | None = None
+        """Read instead of the images once it is set."""
+
+    def fingerprint(self) -> str:
+        """Return a name for what the encoder is shown of every frame, images aside."""
+        digest = hashlib.sha256()
+        for array in (self._dataset.text, self._texts.ids.numpy(), self._texts.mask.numpy()):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for value in (self._normalizer.state_mean, self._normalizer.state_std):
+            digest.update(value.numpy().tobytes())
+        sizes = {name: frames.shape for name, frames in self._dataset.images.items()}
+        digest.update(repr(sizes).encode())
+        return digest.hexdigest()
 
     def read(
         self,
         indices: NDArray[np.int64],
         augmentation: Augmentation | None = None,
         rng: np.random.Generator | None = None,
+        *,
+        is_padded: bool = False,
     ) -> Batch:
-        """Return the frames at `indices`, augmented when both extras are given."""
+        """Return the frames at `indices`, augmented when both extras are given.
+
+        Args:
+            indices: Which frames, (B,).
+            augmentation: Random changes of the images.
+            rng: Their source.
+            is_padded: Instructions are as long as the longest of all frames.
+        """
         data = self._dataset
         images = {}
-        for name, frames in data.images.items():
+        tokens = self.tokens.read(indices, self.device) if self.tokens is not None else None
+        for name, frames in data.images.items() if tokens is None else ():
             stack = frames[indices]
             if augmentation is not None and rng is not None:
                 images[name] = _augment(stack, augmentation, rng).to(self.device)
@@ -86,12 +128,14 @@ class Batches:
         action = self._normalizer.encode_action(torch.from_numpy(data.action[indices]), q)
         rows = torch.from_numpy(data.text[indices].astype(np.int64))
         mask = self._texts.mask[rows]
-        used = int(mask.sum(1).max())  # columns that are padding everywhere cost for nothing
+        # columns that are padding everywhere cost for nothing
+        used = mask.shape[1] if is_padded else int(mask.sum(1).max())
         text = Text(self._texts.ids[rows, :used].to(self.device), mask[:, :used].to(self.device))
         state = self._normalizer.encode_state(q)
         keyframe = torch.from_numpy(data.keyframe[indices])
         ahead = self._normalizer.relative(keyframe, q) / KEYFRAME_RAD
-        return Batch(images, text, *(x.to(self.device) for x in (state, action, q, ahead)))
+        rest = (x.to(self.device) for x in (state, action, q, ahead))
+        return Batch(images, text, *rest, tokens)
 
 
 def _augment(

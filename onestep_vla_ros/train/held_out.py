@@ -68,7 +68,7 @@ def held_out_rows(
     sums: dict[tuple[int, str], NDArray[np.float64]] = {}
     generator = torch.Generator().manual_seed(0)
     for batch in _parts(batches, indices):
-        context = model.encode(batch.images, batch.text, batch.state)
+        context = batch.context(model)
         flow = model.head.flow(model.head.prepare(context))
         truth = normalizer.decode_action(batch.action, batch.q)
         noise = torch.randn((len(truth), 2, *truth.shape[1:]), generator=generator).to(truth)
@@ -106,9 +106,7 @@ def held_out_gaps(
     """Return `ambiguity.gap` of every frame, (n,): what `steps: auto` is calibrated on."""
     found = []
     for batch in _parts(batches, indices):
-        flow = model.head.flow(
-            model.head.prepare(model.encode(batch.images, batch.text, batch.state))
-        )
+        flow = model.head.flow(model.head.prepare(batch.context(model)))
         one = euler(flow, torch.zeros_like(batch.action).unsqueeze(1), 1).squeeze(1)
         found.append(gap(flow, one).double().cpu().numpy())
     return np.concatenate(found)

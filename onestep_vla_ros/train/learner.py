@@ -134,7 +134,7 @@ class Learner:
         kind, precision = batch.state.device.type, self.config.precision
         half = torch.float16 if precision == "fp16" else torch.bfloat16
         with torch.autocast(kind, half, enabled=precision != "fp32"):
-            context = self.model.encode(batch.images, batch.text, batch.state)
+            context = batch.context(self.model)
             memory = self.model.head.prepare(context)
             loss = training_loss(
                 self.config.objective,
@@ -254,12 +254,19 @@ def read_facts(path: Path) -> dict[str, object]:
     return facts
 
 
+def is_of_backbone(name: str, config: TrainConfig) -> bool:
+    """Is this weight of a model one that `pretrained_backbone` brings?"""
+    if config.encoder["kind"] == "nano":
+        return name.startswith("encoder.")
+    return ".backbone." in f".{name}"
+
+
 def _groups(model: OneStepModel, config: TrainConfig) -> list[dict[str, object]]:
     """Return parameter groups: decay on matrices only, an own rate for a pretrained backbone."""
     groups: dict[tuple[float, float], list[torch.Tensor]] = {}
     for name, p in model.named_parameters():
         if p.requires_grad:
-            is_backbone = bool(config.pretrained_backbone) and ".backbone." in f".{name}"
+            is_backbone = bool(config.pretrained_backbone) and is_of_backbone(name, config)
             rate = config.learning_rate * (config.backbone_rate_ratio if is_backbone else 1.0)
             decay = config.weight_decay if p.ndim >= 2 else 0.0
             groups.setdefault((rate, decay), []).append(p)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from onestep_vla_ros.policy.decoder import Decoding
 from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.policy.tokenizer import load_tokenizer, tokenize, train_tokenizer
+from onestep_vla_ros.policy.vlm_encoder import VlmEncoder
 from onestep_vla_ros.train.batches import Batches
 from onestep_vla_ros.train.dataset import Dataset, open_dataset
 from onestep_vla_ros.train.held_out import (
@@ -30,9 +31,10 @@ from onestep_vla_ros.train.held_out import (
     spread,
     spread_alike,
 )
-from onestep_vla_ros.train.learner import Learner
+from onestep_vla_ros.train.learner import Learner, is_of_backbone
 from onestep_vla_ros.train.sampler import Sampler
 from onestep_vla_ros.train.surprise import repeats, surprise
+from onestep_vla_ros.train.token_cache import open_tokens
 from onestep_vla_ros.train.train_config import TrainConfig
 
 
@@ -94,6 +96,23 @@ def model_of(config: TrainConfig, dataset: Dataset) -> ModelConfig:
     )
 
 
+def check(config: TrainConfig, data: Sequence[Path]) -> None:
+    """Find what is wrong with a run and fill its caches, before any process starts.
+
+    Raises:
+        ConfigError: The configuration does not fit the data or a checkpoint it starts from.
+        DatasetError: The demonstrations cannot be used.
+        CheckpointError: A checkpoint to start from is missing or damaged.
+    """
+    wanted = model_of(config, open_data(config, data))
+    if config.initial_checkpoint:
+        open_initial(config, wanted)
+    if config.pretrained_backbone and wanted.kind == "nano":
+        open_backbone(config, wanted)
+    if config.encode_once:
+        prepare(config, data)
+
+
 def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunSetup:
     """Return data, statistics, tokenizer and a model to start from, the same in every process.
 
@@ -113,31 +132,45 @@ def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunS
         model, tokenizer, normalizer = old.model, old.tokenizer, old.normalizer
         initial = old.training
     else:
-        model, tokenizer = _fresh(config, model_config, dataset)
         normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
+        model, tokenizer, normalizer = _fresh(config, model_config, dataset, normalizer)
     texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
+    batches = Batches(dataset, normalizer, texts, device)
+    model.to(device)
+    if config.encode_once:
+        batches.tokens = open_tokens(model, batches, list(data), len(dataset.q), config.precision)
     return RunSetup(
         dataset,
         _sampler(config, dataset, train_frames, normalizer),
         by_task(dataset, held),
         normalizer,
         tokenizer,
-        model.to(device).train(),
-        Batches(dataset, normalizer, texts, device),
+        model.train(),
+        batches,
         initial,
     )
 
 
 def _fresh(
-    config: TrainConfig, model_config: ModelConfig, dataset: Dataset
-) -> tuple[OneStepModel, PreTrainedTokenizerBase]:
-    """Return a model at random, or around a pretrained backbone, and its tokenizer."""
+    config: TrainConfig, model_config: ModelConfig, dataset: Dataset, normalizer: Normalizer
+) -> tuple[OneStepModel, PreTrainedTokenizerBase, Normalizer]:
+    """Return a model at random, or around a pretrained encoder, and what belongs to it."""
     model = OneStepModel(model_config)
-    if not config.pretrained_backbone:
-        return model, train_tokenizer(dataset.instructions, model_config.text_ids)
     folder = Path(config.pretrained_backbone)
-    model.encoder.load_pretrained(folder)
-    return model, load_tokenizer(folder)
+    if not config.pretrained_backbone:
+        tokenizer = train_tokenizer(dataset.instructions, model_config.text_ids)
+    elif isinstance(model.encoder, VlmEncoder):
+        model.encoder.load_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
+    else:
+        old = open_backbone(config, model_config)
+        model.encoder.load_state_dict(old.model.encoder.state_dict())
+        tokenizer, known = old.tokenizer, old.normalizer
+        normalizer = replace(normalizer, state_mean=known.state_mean, state_std=known.state_std)
+    if config.pretrained_backbone and not config.backbone_rate_ratio:
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(not is_of_backbone(name, config))
+    return model, tokenizer, normalizer
 
 
 def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
@@ -147,17 +180,39 @@ def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
         CheckpointError: The checkpoint is missing or damaged.
         ConfigError: Its model is another one than the run's; lists every difference.
     """
-    old = load_checkpoint(Path(config.initial_checkpoint))
+    old = _open_alike("initial_checkpoint", config.initial_checkpoint, wanted)
+    old.model.requires_grad_(True)
+    return old
+
+
+def open_backbone(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
+    """Return the checkpoint that a run on the nano encoder takes its encoder from.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or damaged.
+        ConfigError: Its encoder is another one than the run's; lists every difference.
+    """
+    folder = config.pretrained_backbone
+    return _open_alike("pretrained_backbone", folder, wanted, ("encoder", "cameras"))
+
+
+def _open_alike(
+    key: str,
+    folder: str,
+    wanted: ModelConfig,
+    parts: tuple[str, ...] = ("encoder", "head", "cameras"),
+) -> Checkpoint:
+    """Return a checkpoint whose model has the same `parts` as the run's."""
+    old = load_checkpoint(Path(folder))
     have, want = old.model.config.to_json(), wanted.to_json()
-    different = [f"{k}: {have[k]}, the run's {want[k]}" for k in want if have[k] != want[k]]
+    different = [f"{k}: {have[k]}, the run's {want[k]}" for k in parts if have[k] != want[k]]
     if different:
         raise ConfigError(
-            f"initial_checkpoint {config.initial_checkpoint} is of another model",
+            f"{key} {folder} is of another model",
             got="; ".join(different),
-            allowed="the same encoder, head, cameras and objective",
+            allowed=f"the same {', '.join(parts)}",
             do="take them over from the checkpoint's config.json, or start at random",
         )
-    old.model.requires_grad_(True)
     return old
 
 

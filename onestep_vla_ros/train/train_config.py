@@ -57,7 +57,9 @@ class TrainConfig:
         high=100.0,
     )
     pretrained_backbone: str = param(
-        "Local transformers folder the vlm backbone starts from; empty starts at random"
+        "What the encoder starts from while the head starts at random. vlm: a local transformers "
+        "folder, for the backbone. nano: a checkpoint folder, for the whole encoder with its "
+        "tokenizer and state normalisation. Empty starts at random"
     )
     initial_checkpoint: str = param(
         "Checkpoint folder to go on from, for example the shipped one with demonstrations of your "
@@ -83,7 +85,13 @@ class TrainConfig:
     learning_rate: float = param("Peak rate of AdamW", low=1e-7, high=1.0)
     final_rate_ratio: float = param("Last rate over peak rate", low=0.0, high=1.0)
     backbone_rate_ratio: float = param(
-        "Rate of a pretrained backbone over the head's; the paper takes 0.1", low=0.0, high=1.0
+        "Rate of a pretrained backbone over the head's; the paper takes 0.1, 0 freezes it",
+        low=0.0,
+        high=1.0,
+    )
+    encode_once: bool = param(
+        "Encode every frame before the first step and learn the head from the stored tokens "
+        "(nano, frozen, images not augmented)"
     )
     warmup_steps: int = param("Steps of linear warm-up", low=0, high=10**6)
     beta1: float = param("AdamW", low=0.0, high=0.9999)
@@ -123,8 +131,19 @@ class TrainConfig:
                 f"processes: got: {processes}; allowed: 1 on {values['device']}, or launcher "
                 "accelerate"
             )
-        if values.get("pretrained_backbone") and values.get("encoder", {}).get("kind") != "vlm":
-            faults.append("pretrained_backbone: allowed: empty unless encoder.kind is vlm")
+        is_nano = values.get("encoder", {}).get("kind") == "nano"
+        is_frozen = bool(values.get("pretrained_backbone")) and not values.get(
+            "backbone_rate_ratio", 1.0
+        )
+        if is_frozen and is_nano and values.get("keyframe_weight"):
+            faults.append("keyframe_weight: allowed: 0 when the encoder is frozen")
+        if values.get("encode_once"):
+            augmented = values.get("shift_px") or values.get("colour_jitter")
+            if not is_frozen or not is_nano or augmented:
+                faults.append(
+                    "encode_once: allowed: false, or encoder.kind nano with a "
+                    "pretrained_backbone, backbone_rate_ratio 0, shift_px 0 and colour_jitter 0"
+                )
         if values.get("initial_checkpoint") and values.get("pretrained_backbone"):
             faults.append("initial_checkpoint: allowed: empty when pretrained_backbone is given")
         if values.get("keyframe_weight") and values.get("encoder", {}).get("kind") != "nano":

@@ -30,9 +30,7 @@ from onestep_vla_ros.train.learner import Learner, Update, read_facts
 from onestep_vla_ros.train.progress import Progress
 from onestep_vla_ros.train.run_setup import (
     RunSetup,
-    model_of,
-    open_data,
-    open_initial,
+    check,
     prepare,
     write_checkpoint,
     write_snapshot,
@@ -122,9 +120,7 @@ def _open_folder(config: TrainConfig, data: Sequence[Path], out: Path, resume: b
         (out / "log.csv").unlink(missing_ok=True)
     if (out / STATE).is_file():
         _check_same_run(config, read_facts(out / STATE))
-    dataset = open_data(config, data)
-    if config.initial_checkpoint:
-        open_initial(config, model_of(config, dataset))
+    check(config, data)
 
 
 def export(config: TrainConfig, data: Sequence[Path], out: Path) -> tuple[dict[str, object], ...]:

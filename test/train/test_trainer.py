@@ -248,6 +248,7 @@ def test_shipped_configuration_is_valid():
 def test_every_fault_of_a_configuration_is_listed(tmp_path):
     values = yaml.safe_load((ROOT / "config" / "train_nano.yaml").read_text())
     values |= {"alpha": 0.5, "precision": "int3", "batch": 7, "pretrained_backbone": "x"}
+    values["initial_checkpoint"] = "y"
     del values["ema"]
     values["emma"] = 0.9
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(values))

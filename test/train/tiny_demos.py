@@ -106,6 +106,7 @@ def make_config(**changes) -> TrainConfig:
         "learning_rate": 3e-3,
         "final_rate_ratio": 0.02,
         "backbone_rate_ratio": 1.0,
+        "encode_once": False,
         "warmup_steps": 3,
         "beta1": 0.9,
         "beta2": 0.95,
