@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,15 @@ from transformers import PreTrainedTokenizerBase
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
 from onestep_vla_ros.policy.calibration import Calibration
-from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from onestep_vla_ros.policy.checkpoint import Checkpoint, save_checkpoint
 from onestep_vla_ros.policy.contract import Contract
 from onestep_vla_ros.policy.decoder import Decoding
 from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
-from onestep_vla_ros.policy.tokenizer import load_tokenizer, tokenize, train_tokenizer
-from onestep_vla_ros.policy.vlm_encoder import VlmEncoder
+from onestep_vla_ros.policy.tokenizer import tokenize
 from onestep_vla_ros.train.batches import Batches
 from onestep_vla_ros.train.dataset import Dataset, open_dataset
+from onestep_vla_ros.train.dataset_images import CACHE
 from onestep_vla_ros.train.held_out import (
     TABLE_FRAMES,
     held_out_gaps,
@@ -31,7 +31,8 @@ from onestep_vla_ros.train.held_out import (
     spread,
     spread_alike,
 )
-from onestep_vla_ros.train.learner import Learner, is_of_backbone
+from onestep_vla_ros.train.learner import Learner
+from onestep_vla_ros.train.run_start import Start, open_backbone, open_initial, start_of
 from onestep_vla_ros.train.sampler import Sampler
 from onestep_vla_ros.train.surprise import repeats, surprise
 from onestep_vla_ros.train.token_cache import open_tokens
@@ -110,7 +111,7 @@ def check(config: TrainConfig, data: Sequence[Path]) -> None:
     if config.pretrained_backbone and wanted.kind == "nano":
         open_backbone(config, wanted)
     if config.encode_once:
-        prepare(config, data)
+        _open(config, data, config.device)
 
 
 def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunSetup:
@@ -121,99 +122,41 @@ def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunS
         data: Folders of demonstrations.
         device: Of this process; empty takes the configuration's.
     """
-    device = device or config.device
-    dataset = open_data(config, data)
-    train_frames, held = dataset.split(config.held_out, config.seed)
-    model_config = model_of(config, dataset)
-    torch.manual_seed(config.seed)
-    initial: Mapping[str, object] = {}
-    if config.initial_checkpoint:
-        old = open_initial(config, model_config)
-        model, tokenizer, normalizer = old.model, old.tokenizer, old.normalizer
-        initial = old.training
-    else:
-        normalizer = Normalizer.fit(dataset.q[train_frames], dataset.action[train_frames])
-        model, tokenizer, normalizer = _fresh(config, model_config, dataset, normalizer)
-    texts = tokenize(tokenizer, dataset.instructions, model_config.encoder.max_tokens)
-    batches = Batches(dataset, normalizer, texts, device)
-    model.to(device)
-    if config.encode_once:
-        batches.tokens = open_tokens(model, batches, list(data), len(dataset.q), config.precision)
+    dataset, start, batches, frames = _open(config, data, device or config.device)
+    train_frames, held = frames
+    start.model.train()
+    cache = data[0] / CACHE
     return RunSetup(
         dataset,
-        _sampler(config, dataset, train_frames, normalizer),
+        _sampler(config, dataset, train_frames, start.normalizer, cache),
         by_task(dataset, held),
-        normalizer,
-        tokenizer,
-        model.train(),
+        start.normalizer,
+        start.tokenizer,
+        start.model,
         batches,
-        initial,
+        start.initial,
     )
 
 
-def _fresh(
-    config: TrainConfig, model_config: ModelConfig, dataset: Dataset, normalizer: Normalizer
-) -> tuple[OneStepModel, PreTrainedTokenizerBase, Normalizer]:
-    """Return a model at random, or around a pretrained encoder, and what belongs to it."""
-    model = OneStepModel(model_config)
-    folder = Path(config.pretrained_backbone)
-    if not config.pretrained_backbone:
-        tokenizer = train_tokenizer(dataset.instructions, model_config.text_ids)
-    elif isinstance(model.encoder, VlmEncoder):
-        model.encoder.load_pretrained(folder)
-        tokenizer = load_tokenizer(folder)
-    else:
-        old = open_backbone(config, model_config)
-        model.encoder.load_state_dict(old.model.encoder.state_dict())
-        tokenizer, known = old.tokenizer, old.normalizer
-        normalizer = replace(normalizer, state_mean=known.state_mean, state_std=known.state_std)
-    if config.pretrained_backbone and not config.backbone_rate_ratio:
-        for name, weight in model.named_parameters():
-            weight.requires_grad_(not is_of_backbone(name, config))
-    return model, tokenizer, normalizer
+_Frames = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
-    """Return the checkpoint that a run goes on from, fit to be trained.
-
-    Raises:
-        CheckpointError: The checkpoint is missing or damaged.
-        ConfigError: Its model is another one than the run's; lists every difference.
-    """
-    old = _open_alike("initial_checkpoint", config.initial_checkpoint, wanted)
-    old.model.requires_grad_(True)
-    return old
-
-
-def open_backbone(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:
-    """Return the checkpoint that a run on the nano encoder takes its encoder from.
-
-    Raises:
-        CheckpointError: The checkpoint is missing or damaged.
-        ConfigError: Its encoder is another one than the run's; lists every difference.
-    """
-    folder = config.pretrained_backbone
-    return _open_alike("pretrained_backbone", folder, wanted, ("encoder", "cameras"))
-
-
-def _open_alike(
-    key: str,
-    folder: str,
-    wanted: ModelConfig,
-    parts: tuple[str, ...] = ("encoder", "head", "cameras"),
-) -> Checkpoint:
-    """Return a checkpoint whose model has the same `parts` as the run's."""
-    old = load_checkpoint(Path(folder))
-    have, want = old.model.config.to_json(), wanted.to_json()
-    different = [f"{k}: {have[k]}, the run's {want[k]}" for k in parts if have[k] != want[k]]
-    if different:
-        raise ConfigError(
-            f"{key} {folder} is of another model",
-            got="; ".join(different),
-            allowed=f"the same {', '.join(parts)}",
-            do="take them over from the checkpoint's config.json, or start at random",
-        )
-    return old
+def _open(
+    config: TrainConfig, data: Sequence[Path], device: str
+) -> tuple[Dataset, Start, Batches, _Frames]:
+    """Return the frames, what to start from, what reads batches, and the split of the frames."""
+    dataset = open_data(config, data)
+    frames = dataset.split(config.held_out, config.seed)
+    model_config = model_of(config, dataset)
+    torch.manual_seed(config.seed)
+    start = start_of(config, model_config, dataset, frames[0])
+    texts = tokenize(start.tokenizer, dataset.instructions, model_config.encoder.max_tokens)
+    batches = Batches(dataset, start.normalizer, texts, device)
+    start.model.to(device)
+    if config.encode_once:
+        count = len(dataset.q)
+        batches.tokens = open_tokens(start.model, batches, list(data), count, config.precision)
+    return dataset, start, batches, frames
 
 
 def by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -223,14 +166,18 @@ def by_task(dataset: Dataset, frames: NDArray[np.int64]) -> dict[str, NDArray[np
 
 
 def _sampler(
-    config: TrainConfig, dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer
+    config: TrainConfig,
+    dataset: Dataset,
+    frames: NDArray[np.int64],
+    normalizer: Normalizer,
+    cache: Path,
 ) -> Sampler:
     """Return the sampler of the training frames: surprise repeats within a task, then shares."""
     pools = by_task(dataset, frames)
     if config.surprise_repeat > 1:
         for task, pool in pools.items():
             if len(pool):
-                error = surprise(dataset, pool, normalizer)
+                error = surprise(dataset, pool, normalizer, cache)
                 pools[task] = np.repeat(pool, repeats(error, config.surprise_repeat))
     shares = [float(config.task_share.get(task, 1.0)) for task in pools]
     return Sampler(list(pools.values()), shares, config.seed)

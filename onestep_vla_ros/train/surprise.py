@@ -8,6 +8,10 @@ would be drowned. Neighbours in state space, from other episodes, show which is 
 
 from __future__ import annotations
 
+import hashlib
+import os
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,12 +23,13 @@ from onestep_vla_ros.train.dataset import Dataset
 NEIGHBOURS = 8
 ASKED = 48
 """Neighbours looked up, before those of the same episode are left out."""
+_KEPT = 24  # files of a few hundred KB
 PART = 512
 """Frames looked at together, which bounds the memory."""
 
 
 def surprise(
-    dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer
+    dataset: Dataset, frames: NDArray[np.int64], normalizer: Normalizer, cache: Path
 ) -> NDArray[np.float64]:
     """Return the squared error of guessing each frame's chunk from its state's neighbours.
 
@@ -34,6 +39,7 @@ def surprise(
             task: which task it is the sentence says, so a frame of another task that happens
             to have the same state surprises nobody who can read.
         normalizer: Scales states and chunks.
+        cache: Folder where the errors are kept, so that runs that ask alike compute them once.
 
     Returns:
         (n,) mean squared error a dimension, in normalised units.
@@ -43,9 +49,31 @@ def surprise(
     chunk = normalizer.encode_action(torch.from_numpy(dataset.action[frames]), q).numpy()
     chunk = chunk.reshape(len(frames), -1)
     episode = dataset.episode[frames]
-    near = cKDTree(state).query(state, k=min(ASKED, len(frames)))[1].reshape(len(frames), -1)
-    error = np.zeros(len(frames))
-    for first in range(0, len(frames), PART):
+    digest = hashlib.sha256(state.tobytes() + chunk.tobytes() + episode.tobytes()).hexdigest()
+    file = cache / f"surprise_{digest[:16]}.npy"
+    if file.is_file():
+        return np.asarray(np.load(file, allow_pickle=False))
+    error = _neighbours_error(state, chunk, episode)
+    _keep(file, error)
+    return error
+
+
+def _keep(file: Path, error: NDArray[np.float64]) -> None:
+    others = sorted(file.parent.glob("surprise_*.npy"), key=lambda path: path.stat().st_mtime)
+    for old in others[: -(_KEPT - 1)]:
+        old.unlink(missing_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial.npy")
+    np.save(partial, error, allow_pickle=False)
+    os.replace(partial, file)
+
+
+def _neighbours_error(
+    state: NDArray[np.float32], chunk: NDArray[np.float32], episode: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    frames = len(state)
+    near = cKDTree(state).query(state, k=min(ASKED, frames))[1].reshape(frames, -1)
+    error = np.zeros(frames)
+    for first in range(0, frames, PART):
         part = slice(first, first + PART)
         is_other = episode[near[part]] != episode[part, None]  # (p, k), nearest first
         weight = is_other & (np.cumsum(is_other, axis=1) <= NEIGHBOURS)

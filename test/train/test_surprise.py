@@ -25,19 +25,32 @@ def forks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("forks")
     write_dataset(folder, change=fork)
     data = open_dataset([folder], 2, SIZES)
-    return data, np.arange(len(data.q)), Normalizer.fit(data.q, data.action)
+    normalizer = Normalizer.fit(data.q, data.action)
+    return data, np.arange(len(data.q)), normalizer, folder / ".cache"
 
 
 def test_a_frame_before_the_fork_surprises_and_one_after_it_does_not(forks):
-    data, frames, normalizer = forks
-    error = surprise(data, frames, normalizer).reshape(10, 12)
+    data, frames, normalizer, cache = forks
+    error = surprise(data, frames, normalizer, cache).reshape(10, 12)
     assert (error[:, 2] > 10 * error[:, 5]).all()
 
 
 def test_its_own_episode_foretells_nothing(forks):
-    data, frames, normalizer = forks
+    data, frames, normalizer, cache = forks
     alone = frames[data.episode == 0]
-    assert np.array_equal(surprise(data, alone, normalizer), np.zeros(len(alone)))
+    assert np.array_equal(surprise(data, alone, normalizer, cache), np.zeros(len(alone)))
+
+
+def test_errors_are_kept_for_the_same_frames_alone(forks, tmp_path):
+    data, frames, normalizer, _ = forks
+    first = surprise(data, frames, normalizer, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    np.save(kept, first + 1.0)
+    assert np.array_equal(surprise(data, frames, normalizer, tmp_path), first + 1.0)
+    fewer = surprise(data, frames[12:], normalizer, tmp_path)
+    assert len(fewer) == len(frames) - 12
+    assert fewer.max() < 1.0 + first.max()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_repeats_follow_the_surprise_between_one_and_the_most():
