@@ -96,7 +96,7 @@ def make_model(config: TrainConfig, *, is_autoregressive: bool = False) -> Digit
     Raises:
         ConfigError: Of an encoder that is not known, or sizes that do not fit the task.
     """
-    values = {**config.head, "dof": DOF, "objective": config.objective}
+    values = {"prefix": 0, **config.head, "dof": DOF, "objective": config.objective}
     head_config = from_mapping(HeadConfig, values, "head")
     if head_config.horizon != CELLS:
         raise ConfigError(

@@ -36,13 +36,20 @@ class HeadConfig:
     heads: int = param("Attention heads", low=1, high=64)
     mlp: int = param("Hidden width of the MLP", low=8, high=16384)
     objective: str = param("What the head was trained for", choices=OBJECTIVES)
+    prefix: int = param("Most waypoints it can be given to go on from; 0 is none", low=0, high=199)
 
     @staticmethod
     def contradictions(values: Mapping[str, Any]) -> list[str]:
         """Return what contradicts itself among the `values` that were read, a line each."""
+        faults = []
         if {"width", "heads"} <= values.keys() and values["width"] % values["heads"]:
-            return [f"width: got: {values['width']}; allowed: a multiple of heads"]
-        return []
+            faults.append(f"width: got: {values['width']}; allowed: a multiple of heads")
+        longest = values.get("prefix", 0)
+        if longest >= values.get("horizon", 200):
+            faults.append(f"prefix: got: {longest}; allowed: less than the horizon")
+        if longest and values.get("objective", "flow") != "flow":
+            faults.append(f"prefix: got: {longest}; allowed: 0 unless the objective is flow")
+        return faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,7 @@ class FlowHead(nn.Module):
 
         Args:
             x: Noisy normalised chunks, (B, N, H, D): N draws for each condition.
-            tau: Noise levels, (B, N), 1 is pure noise.
+            tau: Noise levels, (B, N) or one a waypoint (B, N, H); 1 is pure noise.
             memory: From `prepare`, for B conditions.
 
         Returns:
@@ -207,8 +214,10 @@ class FlowHead(nn.Module):
     def _net(self, x: torch.Tensor, tau: torch.Tensor, memory: Memory) -> torch.Tensor:
         """Return what the layers say, (B, N, H, D) float32."""
         batch, draws, horizon, _ = x.shape
-        time = self.time_out(functional.silu(self.time_in(time_features(tau))))  # (B, N, W)
-        h = self.action_in(x) + self.position + time.unsqueeze(2)
+        time = self.time_out(functional.silu(self.time_in(time_features(tau))))
+        if tau.ndim == 2:
+            time = time.unsqueeze(2)  # (B, N, 1, W): all waypoints alike
+        h = self.action_in(x) + self.position + time
         h = h.view(batch, draws * horizon, -1)
         for block, k, v in zip(self.blocks, memory.keys, memory.values, strict=True):
             h = block.action(h, draws, k, v, memory.bias)

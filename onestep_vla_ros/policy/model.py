@@ -76,8 +76,9 @@ class ModelConfig:
             faults.append(f"encoder.kind: got: {kind!r}; allowed: {list(ENCODERS)}")
         else:
             encoder = _read(ENCODERS[kind][0], rest, "encoder", faults)
-        # Checkpoints from before there was a choice name no objective.
-        head = _read(HeadConfig, {"objective": "flow", **sections["head"]}, "head", faults)
+        # Checkpoints from before there was a choice name no objective and no prefix.
+        old = {"objective": "flow", "prefix": 0}
+        head = _read(HeadConfig, {**old, **sections["head"]}, "head", faults)
         cameras = _cameras(sections["cameras"], faults)
         if isinstance(encoder, VlmConfig):
             edge = encoder.image_size

@@ -57,8 +57,15 @@ class Normalizer:
         return (q - self.state_mean) / self.state_std
 
     def encode_action(self, action: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        """Return normalised chunks of absolute ones (B, H, D), read from states q (B, D)."""
-        return (action - _base(q).unsqueeze(-2) - self.action_mean) / self.action_std
+        """Return normalised chunks of absolute ones, read from states q (B, D).
+
+        Args:
+            action: (B, H, D), or only their first waypoints.
+            q: Absolute states, (B, D).
+        """
+        count = action.shape[-2]
+        mean, std = self.action_mean[:count], self.action_std[:count]
+        return (action - _base(q).unsqueeze(-2) - mean) / std
 
     def decode_action(self, x: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
         """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above."""

@@ -36,7 +36,7 @@ MIP_LEVEL = 1.0 - MIP_TIME
 """The same in ours, a noise level τ."""
 
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""v(x, τ): x (B, N, H, D) and τ (B, N) to a velocity (B, N, H, D)."""
+"""v(x, τ): x (B, N, H, D) and τ (B, N), or one a waypoint (B, N, H), to (B, N, H, D)."""
 
 
 def _per_element(tau: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -67,6 +67,7 @@ def training_loss(
     draws: int,
     generator: torch.Generator | None = None,
     mask: torch.Tensor | None = None,
+    prefix: int = 0,
 ) -> torch.Tensor:
     """Return the loss of `objective`, averaged over every element that counts.
 
@@ -80,18 +81,21 @@ def training_loss(
         generator: Source of randomness, on the device of `action`; flow and mip read it.
         mask: Which elements count, bool (D,) or (B, H, D), as for actions padded to the width
             of another robot: the paper's "mask7" against its "full32". None counts all.
+        prefix: Most waypoints at the start of a chunk that are given clean; see `prefix.py`.
 
     Returns:
         A scalar tensor.
 
     Raises:
-        ConfigError: The objective is unknown or the mask of another shape.
+        ConfigError: The objective is unknown or knows no prefix, or the mask is of another shape.
     """
+    if prefix and objective != "flow":
+        raise ConfigError("prefix of given waypoints", got=prefix, allowed="0 unless flow")
     if mask is not None and mask.shape not in (action.shape, action.shape[-1:]):
         allowed = [tuple(action.shape[-1:]), tuple(action.shape)]
         raise ConfigError("shape of the loss mask", got=tuple(mask.shape), allowed=allowed)
     if objective == "flow":
-        return velocity_loss(velocity, action, schedule, draws, generator, mask)
+        return velocity_loss(velocity, action, schedule, draws, generator, mask, prefix)
     if objective in ("regression", "learned_start"):
         return regression_loss(velocity, action, mask=mask)
     if objective == "l1":
@@ -108,14 +112,28 @@ def velocity_loss(
     draws: int,
     generator: torch.Generator | None = None,
     mask: torch.Tensor | None = None,
+    prefix: int = 0,
 ) -> torch.Tensor:
     """Return E‖v(x_τ, τ) − (ε − a)‖²; arguments as in `training_loss`."""
     batch = action.shape[0]
     action = action.unsqueeze(1)  # (B, 1, H, D)
     noise = _noise(action, draws, generator)
     tau = schedule.sample((batch, draws), generator).to(action)
+    if prefix:
+        given = draw_given((batch, draws), action.shape[2], prefix, generator)
+        tau = tau.unsqueeze(-1).masked_fill(given, 0.0)  # (B, N, H)
+        mask = ~given.unsqueeze(-1) & _per_draw(mask) if mask is not None else ~given.unsqueeze(-1)
     predicted = velocity(interpolate(action, noise, tau), tau)
     return _mean(torch.square, predicted.to(action) - target_velocity(action, noise), mask)
+
+
+def draw_given(
+    shape: tuple[int, int], horizon: int, longest: int, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Return which waypoints are given, (B, N, H) bool: the first d, d ~ U{0, …, longest}."""
+    device = generator.device if generator is not None else None
+    count = torch.randint(longest + 1, shape, generator=generator, device=device)
+    return torch.arange(horizon, device=count.device) < count.unsqueeze(-1)
 
 
 def regression_loss(
@@ -196,6 +214,11 @@ def _noise(action: torch.Tensor, draws: int, generator: torch.Generator | None) 
     return torch.randn(shape, generator=generator, dtype=action.dtype, device=action.device)
 
 
+def _per_draw(mask: torch.Tensor) -> torch.Tensor:
+    """Return a mask (D,), (B, H, D) or (B, N, H, 1 or D) as it broadcasts over (B, N, H, D)."""
+    return mask.unsqueeze(1) if mask.ndim == 3 else mask
+
+
 def _mean(
     penalty: Callable[[torch.Tensor], torch.Tensor],
     error: torch.Tensor,
@@ -204,7 +227,7 @@ def _mean(
     """Return the mean penalty of the elements of `error` (B, N, H, D) that count; 0 of none."""
     if mask is None:
         return penalty(error).mean()
-    counts = (mask.unsqueeze(1) if mask.ndim > 1 else mask).expand_as(error)
+    counts = _per_draw(mask).expand_as(error)
     # before the penalty: then what does not count has a gradient of exactly zero
     kept = error.where(counts, 0.0)
     return penalty(kept).sum() / counts.sum().clamp(min=1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,11 @@ from onestep_vla_ros.core.joints import DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint
 from onestep_vla_ros.policy.contract import Contract
-from onestep_vla_ros.policy.decoder import AUTO_STEPS, Decoder, Decoding
+from onestep_vla_ros.policy.decoder import Decoder
+from onestep_vla_ros.policy.description import describe, held_out_rows
 from onestep_vla_ros.policy.encoder import Text
 from onestep_vla_ros.policy.images import resize_tensor
+from onestep_vla_ros.policy.prefix import continued
 from onestep_vla_ros.policy.tokenizer import tokenize
 
 TEXT_CACHE = 32
@@ -97,7 +98,7 @@ class OneStepPolicy:
         It tells whether the training was enough, not what the scene is like, so it is not
         measured again at every chunk: two draws say little, and the default draws none.
         """
-        rows = _rows(self.checkpoint.held_out)
+        rows = held_out_rows(self.checkpoint)
         found = [r for r in rows if (r["steps"], r["noise"]) == (1, "sampled")]
         return float(found[0]["noise_leak"]) if found else None
 
@@ -106,13 +107,24 @@ class OneStepPolicy:
         decoding = replace(self.checkpoint.decoding, seed=seed)
         self._decoder = Decoder(decoding, self._decoder.is_measured)
 
+    @property
+    def longest_prefix(self) -> int:
+        """Most waypoints of the running plan that `infer` goes on from; 0 without training."""
+        return self._model.head.config.prefix
+
     @torch.inference_mode()
-    def infer(self, obs: Observation) -> Chunk:
+    def infer(self, obs: Observation, given: NDArray[np.float64] | None = None) -> Chunk:
         """Return the chunk of waypoints for `obs`, stamped with its oldest part.
 
+        Args:
+            obs: What was seen.
+            given: The first waypoints, (d, D) [rad, gripper 0..1], where the arms are bound to
+                go while this call takes its time; the chunk begins with them. Of more than
+                `longest_prefix` the first are taken; () and None leave the chunk free.
+
         Raises:
-            ObservationError: A camera is missing or of another size than the contract's,
-                or the instruction is too long for the checkpoint.
+            ObservationError: A camera is missing or of another size than the contract's, the
+                instruction is too long for the checkpoint, or `given` has another form.
         """
         begin = time.perf_counter()
         images = {c.name: self._image(obs, i) for i, c in enumerate(self.contract.cameras)}
@@ -121,12 +133,14 @@ class OneStepPolicy:
         prepared = time.perf_counter()
         head = self._model.head
         state = self._normalizer.encode_state(q)
+        known = self._given(given, q)
         memory = head.prepare(self._model.encode(images, text, state))
         self._wait()
         encoded = time.perf_counter()
-        found = self._decoder.decode(
-            head.flow(memory), 1, head.config.horizon, head.config.dof, q.device
-        )
+        flow = head.flow(memory)
+        if known is not None:
+            flow = continued(flow, known)
+        found = self._decoder.decode(flow, 1, head.config.horizon, head.config.dof, q.device)
         x = self._normalizer.decode_action(found.chunk, q)
         chunk = x[0].cpu().numpy().astype(np.float64)
         ambiguity = None if found.ambiguity is None else float(found.ambiguity)
@@ -150,21 +164,20 @@ class OneStepPolicy:
 
     def describe(self) -> str:
         """Return contract, size and the held-out K table as text for people."""
-        contract, decoding = self.contract, self.checkpoint.decoding
-        config = self.checkpoint.model.config
-        cameras = ", ".join(f"{c.name} {c.height}x{c.width}" for c in contract.cameras)
-        lines = [
-            f"encoder {config.kind}, {self.checkpoint.model.parameter_count / 1e6:.2f} M weights, "
-            f"objective {config.head.objective}",
-            f"decoding steps={decoding.steps} noise={decoding.noise}",
-            _auto(decoding),
-            f"chunk {contract.horizon} waypoints of {contract.period_s} s, "
-            f"{len(contract.joint_names)} joints, state {contract.state}",
-            f"cameras {cameras}",
-            *(f"instruction {text!r}" for text in contract.instruction_examples[:6]),
-            *_table(self.checkpoint.held_out),
-        ]
-        return "\n".join(lines)
+        return describe(self.checkpoint)
+
+    def _given(self, given: NDArray[np.float64] | None, q: torch.Tensor) -> torch.Tensor | None:
+        """Return the first waypoints normalised, (1, d, D); None when there is nothing to say."""
+        if given is None or not len(given) or not self.longest_prefix:
+            return None
+        if given.ndim != 2 or given.shape[1] != q.shape[1] or not np.isfinite(given).all():
+            raise ObservationError(
+                "waypoints to go on from",
+                got=f"shape {given.shape}, finite: {bool(np.isfinite(given).all())}",
+                allowed=f"finite numbers (d, {q.shape[1]})",
+            )
+        first = torch.tensor(given[: self.longest_prefix], dtype=torch.float32, device=q.device)
+        return self._normalizer.encode_action(first.unsqueeze(0), q)
 
     def _image(self, obs: Observation, index: int) -> torch.Tensor:
         native = self.contract.cameras[index]
@@ -248,32 +261,3 @@ def _clip_grippers(q: NDArray[np.float64]) -> NDArray[np.float64]:
     columns = list(GRIPPER_INDEX)
     q[:, columns] = np.clip(q[:, columns], 0.0, 1.0)
     return q
-
-
-def _auto(decoding: Decoding) -> str:
-    found = decoding.calibration
-    if found is None:
-        return (
-            "steps auto is not offered: calibrate it with check FOLDER --calibrate DEMONSTRATIONS"
-        )
-    return (
-        f"steps auto takes {AUTO_STEPS} above a gap of {found.threshold:.4g}: "
-        f"{found.quantile:.0%} of {found.frames} frames are below, half below {found.median:.4g}"
-    )
-
-
-def _rows(held_out: object) -> list[dict[str, Any]]:
-    return held_out.get("rows", []) if isinstance(held_out, dict) else []
-
-
-def _table(held_out: object) -> list[str]:
-    rows = _rows(held_out)
-    if not rows:
-        return ["no held-out table in this checkpoint"]
-    lines = ["held-out error by decoder steps", "  K  noise    arm rad  gripper  noise leak"]
-    for row in rows:
-        lines.append(
-            f"{row['steps']:3d}  {row['noise']:7s}  {row['arm_rad']:.4f}   {row['gripper']:.4f}"
-            f"   {row['noise_leak']:.5f}"
-        )
-    return lines

@@ -143,6 +143,7 @@ class Learner:
                 self._schedule,
                 self.config.draws,
                 generator,
+                prefix=int(self.config.head.get("prefix", 0)),
             )
             if self._readout is None:
                 return loss, torch.zeros_like(loss)

@@ -91,7 +91,7 @@ def model_of(config: TrainConfig, dataset: Dataset) -> ModelConfig:
     return ModelConfig.from_json(
         {
             "encoder": config.encoder,
-            "head": {"dof": DOF, **config.head, "objective": config.objective},
+            "head": {"dof": DOF, "prefix": 0, **config.head, "objective": config.objective},
             "cameras": {c.name: [c.height, c.width] for c in dataset.meta.stored},
         }
     )

@@ -37,7 +37,10 @@ class TrainConfig:
     """One training run."""
 
     encoder: dict = param("Encoder: kind nano or vlm, and its sizes")  # type: ignore[type-arg]
-    head: dict = param("Flow head: horizon, width, layers, heads, mlp")  # type: ignore[type-arg]
+    head: dict = param(  # type: ignore[type-arg]
+        "Flow head: horizon, width, layers, heads, mlp; prefix, the most waypoints of the running "
+        "plan that it learns to go on from, is 0 unless named"
+    )
     images: dict = param(  # type: ignore[type-arg]
         "Camera to [height, width] as the encoder reads it, in token order"
     )

@@ -69,7 +69,7 @@ def test_nan_stays_nan():
 def test_heads_that_know_one_chunk_have_no_gap_at_all(objective):
     torch.manual_seed(0)
     sizes = {"horizon": 5, "dof": 4, "width": 16, "layers": 1, "heads": 2, "mlp": 16}
-    head = FlowHead(HeadConfig(**sizes, objective=objective), 8)
+    head = FlowHead(HeadConfig(**sizes, objective=objective, prefix=0), 8)
     torch.nn.init.normal_(head.out.weight, std=0.3)
     with torch.inference_mode():
         flow = head.flow(head.prepare(Context(torch.randn(6, 3, 8))))

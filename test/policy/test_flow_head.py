@@ -20,6 +20,7 @@ SIZES = {
     "heads": 4,
     "mlp": 40,
     "objective": "flow",
+    "prefix": 0,
 }
 
 
