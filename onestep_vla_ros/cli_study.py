@@ -18,6 +18,7 @@ def add_eval(sub: argparse.ArgumentParser) -> None:
     )
     _add_dimensions(sub.add_argument_group("dimensions of the grid"))
     sub.add_argument("--world", default="yam")
+    sub.add_argument("--max-age", type=float, help="oldest observation to use [s] (bridge.yaml)")
     sub.add_argument("--timeout", type=float, help="episode limit [s] (default: the task's own)")
     sub.add_argument("--episodes", type=int, default=100, help="of each cell")
     sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
@@ -45,6 +46,8 @@ def run_eval(options: argparse.Namespace) -> int:
         latencies_s=tuple(options.latency),
         axes=tuple(options.axis),
         ablations=tuple(options.ablate),
+        handovers=tuple(options.handover),
+        max_age_s=options.max_age,
         timeout_s=options.timeout,
     )
     return run(
@@ -65,11 +68,11 @@ def run_eval(options: argparse.Namespace) -> int:
 def add_study(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `study`."""
     sub.epilog = (
-        "schedules and horizon train every variant from several seeds; delay, ablation and axes "
-        "take --policy. Killed at any moment, the same call goes on: trainings that are done are "
-        "skipped, cut ones resumed, finished episodes kept."
+        "schedules, horizon and prefix train every variant from several seeds; delay, ablation "
+        "and axes take --policy. Killed at any moment, the same call goes on: trainings that are "
+        "done are skipped, cut ones resumed, finished episodes kept."
     )
-    sub.add_argument("name", help="schedules, horizon, delay, ablation or axes")
+    sub.add_argument("name", help="schedules, horizon, prefix, delay, ablation or axes")
     sub.add_argument("--tasks", nargs="+", default=["place"], help="trained on together, or all")
     sub.add_argument("--data", type=Path, default=Path("data"), help="a dataset a task is in here")
     sub.add_argument("--out", type=Path, default=Path("out/study"), help="studies share it")
@@ -205,4 +208,7 @@ def _add_dimensions(cells: argparse._ArgumentGroup) -> None:
     )
     cells.add_argument(
         "--ablate", nargs="+", default=["none"], help="none, image, state, prompt: go without"
+    )
+    cells.add_argument(
+        "--handover", nargs="+", default=["splice"], help="splice, blend, ensemble, prefix"
     )

@@ -42,7 +42,7 @@ class Bridge:
         limits = Limits.from_config(config)
         self._gate = ChunkGate(config)
         self._watch = JointStateWatch(config)
-        self._plan = Plan(limits, config)
+        self.plan = Plan(limits, config)  # to be read; `on_chunk` alone changes it
         self._governor = Governor(limits, config.control_period_s)
         self._supervisor = Supervisor(config.joint_state_timeout_s, config.joint_state_fault_s)
         self._metronome = Metronome(config.control_period_s)
@@ -198,7 +198,7 @@ class Bridge:
                 fault = self._watch.displacement()
             if fault:
                 self._supervisor.fault(fault)
-        problem = self._plan.problem(now_s) if self._plan.is_active else self._tally.hold_reason
+        problem = self.plan.problem(now_s) if self.plan.is_active else self._tally.hold_reason
         facts = Facts(
             state_age_s=self._watch.age_s(now_s),
             state_note=self._state_note,
@@ -209,7 +209,7 @@ class Bridge:
         mode, reason = self._supervisor.update(facts)
         if mode is not Mode.START:
             self._start.interrupt()
-        if mode is not Mode.RUN and (self._plan.is_active or mode is not Mode.HOLD):
+        if mode is not Mode.RUN and (self.plan.is_active or mode is not Mode.HOLD):
             self._let_go(f"{reason}; waiting for a good chunk")
         return mode, reason
 
@@ -232,7 +232,7 @@ class Bridge:
     def _reference(self, mode: Mode, stamp_s: float) -> NDArray[np.float64] | None:
         """Return q, qd, qdd to serve at `stamp_s`, (3, 14), or None to follow the stop."""
         if mode is Mode.RUN:
-            return self._plan.sample(stamp_s)
+            return self.plan.sample(stamp_s)
         if mode is Mode.START:
             return self._start.sample(stamp_s, self._governor.state)
         return None
@@ -259,7 +259,7 @@ class Bridge:
         if mode is Mode.HOLD and not (self._tally.is_enough() and self._governor.is_at_rest):
             return Accepted(self._tally.hold_reason + ", at rest first")
         at_s = last.stamp_s if last else now_s + self._config.control_period_s
-        verdict = self._plan.splice(chunk, at_s, self._governor.state)
+        verdict = self.plan.splice(chunk, at_s, self._governor.state)
         if verdict.is_accepted:
             self.ledger.on_spliced(chunk.stamp_s, now_s)
         return verdict
@@ -269,7 +269,7 @@ class Bridge:
         if not self._supervisor.has_output:
             return
         self.ledger.on_rejected(verdict.reason in (Reason.LATE, Reason.TOO_OLD))
-        fault = self._tally.refuse(verdict, self._plan.is_active)
+        fault = self._tally.refuse(verdict, self.plan.is_active)
         if fault:
             self._supervisor.fault(fault)
 
@@ -282,7 +282,7 @@ class Bridge:
 
     def _let_go(self, why: str) -> None:
         """Forget the plan and start counting good chunks anew."""
-        self._plan.clear()
+        self.plan.clear()
         self._tally.begin(why)
 
     def _observe_clock(self, now_s: float) -> None:

@@ -45,6 +45,14 @@ class Plan:
         return self._stamp_s
 
     @property
+    def seam(self) -> NDArray[np.float64] | None:
+        """How far the last chunk's first waypoint lay from the plan it replaced, (J,) absolute.
+
+        None when it replaced none.
+        """
+        return self._seam
+
+    @property
     def end_s(self) -> float:
         """Time from which the plan rests; -inf without a plan [s]."""
         return self._curve.end_s if self._curve else -math.inf
@@ -62,12 +70,23 @@ class Plan:
     def clear(self) -> None:
         """Forget the curve and the chunks it was made of."""
         self._curve: Path | None = None
+        self._seam: NDArray[np.float64] | None = None
         self._stamp_s = math.nan
         self._ensemble.clear()
 
     def sample(self, t_s: float) -> NDArray[np.float64] | None:
         """Return q, qd, qdd wanted at `t_s`, (3, J), or None without a plan."""
         return self._curve.sample(t_s) if self._curve else None
+
+    def ahead(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the plan has the arms at `times_s`, (n, J), up to where it ends.
+
+        Args:
+            times_s: Rising times [s].
+        """
+        curve = self._curve
+        rows = [curve.sample(t)[0] for t in times_s.tolist() if t < curve.end_s] if curve else []
+        return np.array(rows).reshape(len(rows), len(self._jump_limit))
 
     def splice(self, chunk: Chunk, at_s: float, state: NDArray[np.float64]) -> Verdict:
         """Hand the future from `at_s` on over to `chunk`, joining `state` with q, qd, qdd.
@@ -97,6 +116,7 @@ class Plan:
             j = int((step / self._jump_limit).argmax())
             name, allowed = self._config.joint_names[j], f"{self._jump_limit[j]:.3f}"
             return Rejected(Reason.JUMP, f"{name} by {step[j]:.3f}, allowed {allowed}")
+        self._seam = None if present is None else step
         self._curve = self._hand_over(chunk, first, at_s, state)
         self._stamp_s = chunk.stamp_s
         return Accepted(f"{usable} waypoints from {due_s:.3f} s")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,13 +16,17 @@ from onestep_vla_ros.core.bridge import Bridge
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.observation import CameraSpec, Observation
+from onestep_vla_ros.core.joints import ARM_JOINT_INDEX
+from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.core.verdict import Rejected
 from onestep_vla_ros.sim.world import World
 
-Infer = Callable[[Observation], Chunk]
+Infer = Callable[..., Chunk]
+"""(Observation), or (observation, waypoints to go on from (d, 14)) where `is_continued`."""
 Watch = Callable[[Command], None]
+SEAM_S = 0.1
+_ARM = list(ARM_JOINT_INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,14 @@ class Timing:
         latency_s: Time from observation to the chunk reaching the bridge [s]; stands for
             rendering, transport and inference, which lockstep would otherwise hide.
         timeout_s: An episode that has not succeeded by then has failed [s].
+        is_continued: The policy is told the waypoints of the running plan that are past when its
+            chunk arrives, one for each period of a chunk that the latency lasts.
     """
 
     replan_period_s: float = 0.24
     latency_s: float = 0.06
     timeout_s: float = 15.0
+    is_continued: bool = False
 
 
 @dataclass(slots=True)
@@ -50,6 +58,10 @@ class Episode:
         governed_ticks: Ticks in which the governor changed the plan's sample.
         evaluations: Evaluations of the policy's head; 0 where there is none, or nobody counted.
         more_steps: Policy calls that took more than one decoder step.
+        seams_rad: For each chunk that replaced a plan, how far its first waypoint lay from that
+            plan, the farthest arm joint.
+        seam_accelerations: For each of them the largest commanded acceleration of an arm joint
+            in the `SEAM_S` after it [rad/s²].
     """
 
     seed: int
@@ -65,6 +77,8 @@ class Episode:
     rejected: dict[str, int] = field(default_factory=dict)
     evaluations: int = 0
     more_steps: int = 0
+    seams_rad: list[float] = field(default_factory=list)
+    seam_accelerations: list[float] = field(default_factory=list)
 
 
 def run_episode(
@@ -93,20 +107,15 @@ def run_episode(
     # the task says where an episode starts, and no policy announces its start poses here
     bridge = Bridge(replace(config, start_check="off"))
     episode = Episode(seed=seed, instruction=world.instruction)
-    pending: deque[tuple[float, Chunk]] = deque()
-    next_observation_s = world.time_s
+    exchange = _Exchange(bridge, episode, infer, timing, world.time_s)
     hold = _enable(bridge, world)
     while world.time_s < timing.timeout_s:
         now_s = world.time_s
         q, qd = world.joint_state()
         bridge.on_joint_state(q, qd, now_s, now_s)
-        if now_s >= next_observation_s - 1e-9:
-            next_observation_s += timing.replan_period_s
-            chunk = _ask(infer, world.observe(cameras), episode)
-            pending.append((now_s + timing.latency_s, chunk))
-        while pending and pending[0][0] <= now_s + 1e-9:
-            _hand_over(bridge, pending.popleft()[1], now_s, episode)
+        exchange.turn(world, cameras, now_s)
         command = bridge.tick(now_s)
+        exchange.note(command, now_s)
         hold = hold if command.q is None else command.q
         episode.ticks += 1
         episode.governed_ticks += int(command.governor_active)
@@ -130,16 +139,58 @@ def _enable(bridge: Bridge, world: World) -> NDArray[np.float64]:
     return q
 
 
-def _ask(infer: Infer, observation: Observation, episode: Episode) -> Chunk:
-    started = time.perf_counter()
-    chunk = infer(observation)
-    episode.inference_s.append(time.perf_counter() - started)
-    return chunk
+class _Exchange:
+    """Observations to the policy, its chunks to the bridge, and what happens at the seams."""
 
+    def __init__(
+        self, bridge: Bridge, episode: Episode, infer: Infer, timing: Timing, start_s: float
+    ) -> None:
+        self._bridge, self._episode = bridge, episode
+        self._infer, self._timing = infer, timing
+        self._next_s = start_s
+        self._pending: deque[tuple[float, Chunk]] = deque()
+        self._period_s = 0.0  # of the chunk that came last
+        self._seam_s = -math.inf
 
-def _hand_over(bridge: Bridge, chunk: Chunk, now_s: float, episode: Episode) -> None:
-    episode.chunks += 1
-    verdict = bridge.on_chunk(chunk, now_s)
-    if isinstance(verdict, Rejected):
-        reason = verdict.reason.name.lower()
-        episode.rejected[reason] = episode.rejected.get(reason, 0) + 1
+    def turn(self, world: World, cameras: Sequence[CameraSpec] | None, now_s: float) -> None:
+        """Hand chunks over that have arrived, and ask for the next when it is time."""
+        self._hand_over(now_s)  # first, so that the next chunk can go on from this one
+        if now_s < self._next_s - 1e-9:
+            return
+        self._next_s += self._timing.replan_period_s
+        observation = world.observe(cameras)
+        given = (self._decided(now_s),) if self._timing.is_continued else ()
+        started = time.perf_counter()
+        chunk = self._infer(observation, *given)
+        self._episode.inference_s.append(time.perf_counter() - started)
+        self._pending.append((now_s + self._timing.latency_s, chunk))
+        self._hand_over(now_s)
+
+    def note(self, command: Command, now_s: float) -> None:
+        """Keep the largest acceleration shortly after the last seam."""
+        if command.qdd is not None and now_s < self._seam_s + SEAM_S:
+            peaks = self._episode.seam_accelerations
+            peaks[-1] = max(peaks[-1], float(np.abs(command.qdd[_ARM]).max()))
+
+    def _hand_over(self, now_s: float) -> None:
+        """Give the bridge what has arrived, and count what it refuses."""
+        episode, plan = self._episode, self._bridge.plan
+        while self._pending and self._pending[0][0] <= now_s + 1e-9:
+            chunk = self._pending.popleft()[1]
+            self._period_s = chunk.period_s
+            episode.chunks += 1
+            verdict = self._bridge.on_chunk(chunk, now_s)
+            if isinstance(verdict, Rejected):
+                reason = verdict.reason.name.lower()
+                episode.rejected[reason] = episode.rejected.get(reason, 0) + 1
+            elif plan.stamp_s == chunk.stamp_s and plan.seam is not None:
+                episode.seams_rad.append(float(plan.seam[_ARM].max()))
+                episode.seam_accelerations.append(0.0)
+                self._seam_s = now_s
+
+    def _decided(self, now_s: float) -> NDArray[np.float64]:
+        """Return the running plan's waypoints that are past when the answer comes, (d, 14)."""
+        if not self._period_s:
+            return self._bridge.plan.ahead(np.empty(0))
+        count = math.ceil(self._timing.latency_s / self._period_s - 1e-9)
+        return self._bridge.plan.ahead(now_s + self._period_s * np.arange(1.0, count + 1))

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field, replace
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.perturbation import AXES, NO_AXIS
-from onestep_vla_ros.train.cells import ABLATIONS, Axes, Cell, short_policy, words
+from onestep_vla_ros.train.cells import (
+    ABLATIONS,
+    PREFIX,
+    SPLICE,
+    Axes,
+    Cell,
+    short_policy,
+    words,
+)
+from onestep_vla_ros.train.lerobot_layout import FPS
 
 VARIANT, PERTURBATION = "variant", "perturbation"
 """Dimensions beside the attributes of `Cell`: the trainings; axis or injected latency."""
@@ -31,12 +40,14 @@ class Variant:
             studies share trainings.
         overrides: Key of the training configuration to its value; "head.horizon" reaches in.
         is_one_step: Its head answers alike for every K and noise, so K = 1 stands for all.
+        handovers: How its chunks take over, in turn.
     """
 
     name: str
     folder: str
     overrides: Mapping[str, object] = field(default_factory=dict)
     is_one_step: bool = False
+    handovers: tuple[str, ...] = (SPLICE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,9 @@ class Study:
         about: One sentence above the table.
         under: Words under its picture.
         is_over_columns: The picture's curves are the rows; otherwise the columns.
+        max_age_s: Oldest observation the bridge takes [s]; None is config/bridge.yaml's.
+        is_sequential: The next observation is taken when the chunk of the last has arrived.
+        has_seams: Also tabulate how well a chunk fits the plan it replaces.
     """
 
     name: str
@@ -63,9 +77,12 @@ class Study:
     latencies_s: tuple[float, ...] = (0.06,)
     axes: tuple[str, ...] = (NO_AXIS,)
     ablations: tuple[str, ...] = ABLATIONS[:1]
+    max_age_s: float | None = None
+    is_sequential: bool = False
+    has_seams: bool = False
 
     def cells(
-        self, policy: str, tasks: tuple[str, ...], noise: str, *, is_one_step: bool = False
+        self, policy: str, tasks: tuple[str, ...], noise: str, variant: Variant | None = None
     ) -> tuple[Cell, ...]:
         """Return the cells of one checkpoint.
 
@@ -73,8 +90,9 @@ class Study:
             policy: Its folder.
             tasks: Tasks to evaluate.
             noise: Decoder noise.
-            is_one_step: K = 1 stands for every K.
+            variant: What was trained; None for a given checkpoint.
         """
+        is_one_step = variant is not None and variant.is_one_step
         axes = Axes(
             policies=(policy,),
             tasks=tasks,
@@ -83,7 +101,13 @@ class Study:
             latencies_s=self.latencies_s,
             axes=self.axes,
             ablations=self.ablations,
+            handovers=variant.handovers if variant is not None else (SPLICE,),
+            max_age_s=self.max_age_s,
         )
+        if self.is_sequential:
+            return tuple(
+                replace(cell, replan_s=max(cell.replan_s, cell.latency_s)) for cell in axes.cells()
+            )
         late = [
             replace(cell, latency_s=LATE_S)
             for cell in axes.cells()
@@ -112,6 +136,11 @@ BETA = Variant("Beta(1.5, 1)", "beta", _schedule("beta", 1.0))
 ALPHA_4 = Variant("α = 4", "alpha4", _schedule("uniform", 4.0))
 ALPHA_8 = Variant("α = 8", "alpha8", _schedule("uniform", 8.0))
 REGRESSION = Variant("L2 regression", "regression", {"objective": "regression"}, is_one_step=True)
+PLAIN = replace(ALPHA_4, handovers=(SPLICE, "blend"))
+GIVEN = 8
+PREFIXED = Variant(
+    "prefix", f"prefix{GIVEN}", {**ALPHA_4.overrides, "head.prefix": GIVEN}, handovers=(PREFIX,)
+)
 HORIZONS = tuple(
     Variant(f"H = {h}", f"horizon{h}", {**_schedule("uniform", 4.0), "head.horizon": h})
     for h in (10, 20, 30, 40)
@@ -138,6 +167,23 @@ STUDIES: Mapping[str, Study] = {
             about="Waypoints in a chunk (0.1 s each, α = 4) by decoder steps.",
             under="waypoints in a chunk H",
             steps=(1, 10),
+        ),
+        Study(
+            "prefix",
+            (PLAIN, PREFIXED),
+            rows="handover",
+            columns="latency_s",
+            about="Chunks that arrive d = 0, 1, 2, 4 and 8 waypoints (0.1 s each) after their "
+            "observation, by how they take over: spliced or blended as they are, or decoded to go "
+            "on from the waypoints of the running plan that are past by then (a training of its "
+            "own). The bridge takes observations of any age here, as none should on a robot, and "
+            "the next one is taken when the last chunk is there.",
+            under="observation to chunk [s]",
+            is_over_columns=True,
+            latencies_s=tuple(round(d / FPS, 3) for d in (0, 1, 2, 4, GIVEN)),
+            max_age_s=1.0,
+            is_sequential=True,
+            has_seams=True,
         ),
         Study(
             "delay",

@@ -11,11 +11,12 @@ from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.files import read_yaml
 from onestep_vla_ros.report import write_json, write_marked
 from onestep_vla_ros.sim.tasks import task_named
+from onestep_vla_ros.study.entry import Entry
 from onestep_vla_ros.study.runs import Run, make_runs, train_all
+from onestep_vla_ros.study.seams import seam_tables, seams_json
 from onestep_vla_ros.study.status import status_line
 from onestep_vla_ros.study.studies import Study, study_named
 from onestep_vla_ros.study.study_report import (
-    Entry,
     draw_study,
     report,
     study_markdown,
@@ -106,8 +107,8 @@ def _entries(study: Study, runs: Sequence[Run], request: StudyRequest) -> list[E
         return [Entry(None, 0, cell) for cell in cells]
     entries = []
     for run in runs:
-        policy, is_one_step = str(run.checkpoint), run.variant.is_one_step
-        cells = study.cells(policy, request.tasks, request.noise, is_one_step=is_one_step)
+        policy = str(run.checkpoint)
+        cells = study.cells(policy, request.tasks, request.noise, run.variant)
         entries += [Entry(run.variant, run.seed, cell) for cell in cells]
     return entries
 
@@ -126,15 +127,18 @@ def _write(study: Study, entries: Sequence[Entry], request: StudyRequest) -> Non
         for cell in dict.fromkeys(entry.cell for entry in entries)
     }
     tables = tabulate(study, entries, results)
+    seams = seam_tables(study, entries, results) if study.has_seams else {}
     folder = request.out / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.md").write_text(report(study, tables), encoding="utf-8")
-    figures = {**to_json(study, tables), "episodes": request.episodes, "noise": request.noise}
+    (folder / "report.md").write_text(report(study, tables, seams), encoding="utf-8")
+    more = {"seams": seams_json(seams)} if seams else {}
+    figures = {**to_json(study, tables), **more}
+    figures |= {"episodes": request.episodes, "noise": request.noise}
     for path in [folder / "report.json", *([request.json] if request.json else [])]:
         write_json(path, "study", request.seed, figures)
     if tables:
         draw_study(study, tables, folder / f"{study.name}.png")
     if request.readme is not None:
-        write_marked(request.readme, "study", {study.name: study_markdown(study, tables)})
-    print(study_markdown(study, tables))
+        write_marked(request.readme, "study", {study.name: study_markdown(study, tables, seams)})
+    print(study_markdown(study, tables, seams))
     print(f"{folder}/report.md, report.json, {study.name}.png")

@@ -4,33 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.study.claims import K1, K10, Table, Verdict, verdicts
+from onestep_vla_ros.study.entry import Entry
 from onestep_vla_ros.study.markdown import p_text, percent, signed_span, span, table
 from onestep_vla_ros.study.pictures import Point, draw
 from onestep_vla_ros.study.pool import Pool, compare
-from onestep_vla_ros.study.studies import Study, Variant
-from onestep_vla_ros.train.cells import Cell
+from onestep_vla_ros.study.seams import SEAM_NOTE, SeamTable, seam_markdown
+from onestep_vla_ros.study.studies import Study
 from onestep_vla_ros.train.grid import Results
 
 _NONE, _SAME = "–", "the same"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One cell of one training.
-
-    Attributes:
-        variant: What was trained; None for a given checkpoint.
-        seed: Seed of the training.
-    """
-
-    variant: Variant | None
-    seed: int
-    cell: Cell
 
 
 def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[str, Table]:
@@ -48,12 +34,18 @@ def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[s
     }
 
 
-def study_markdown(study: Study, tables: Mapping[str, Table]) -> str:
+def study_markdown(
+    study: Study, tables: Mapping[str, Table], seams: Mapping[str, SeamTable] | None = None
+) -> str:
     """Return the tables and the verdicts; what the README includes."""
     parts = [study.about, ""]
     one_step = {v.name for v in study.variants if v.is_one_step}
     for title, pools in _titled(study, tables).items():
         parts += [pool_table(pools, title, one_step), ""]
+    for task, found in (seams or {}).items():
+        parts += [seam_markdown(found, f"{task}, at the seams"), ""]
+    if seams:
+        parts += [SEAM_NOTE, ""]
     parts += [_note(tables), ""]
     parts += [v.line() for v in verdicts(study.name, tables)]
     return "\n".join(parts).rstrip()
@@ -90,9 +82,11 @@ def seed_table(pools: Table) -> str:
     return table(["", "", *(f"seed {s}" for s in seeds)], rows, left=0)
 
 
-def report(study: Study, tables: Mapping[str, Table]) -> str:
+def report(
+    study: Study, tables: Mapping[str, Table], seams: Mapping[str, SeamTable] | None = None
+) -> str:
     """Return report.md: the tables, the verdicts and every training seed."""
-    parts = [f"# Study: {study.name}", "", study_markdown(study, tables), ""]
+    parts = [f"# Study: {study.name}", "", study_markdown(study, tables, seams), ""]
     for title, pools in tables.items():
         parts += [f"## {title}, by training seed", "", seed_table(pools), ""]
     return "\n".join(parts)

@@ -20,6 +20,11 @@ EXPERT = "expert"
 NO_ABLATION = "none"
 ABLATIONS: tuple[str, ...] = (NO_ABLATION, "image", "state", "prompt")
 """What can be taken from the policy; see `ablation.py`."""
+SPLICE, PREFIX = "splice", "prefix"
+HANDOVERS: tuple[str, ...] = (SPLICE, "blend", "ensemble", PREFIX)
+"""The bridge's, and prefix: splice chunks that go on from the waypoints decided already."""
+_LATER = {"handover", "max_age_s"}
+"""What a cell says that those of older logs do not; they mean its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Cell:
         timeout_s: Time an episode has [s].
         axis: `NO_AXIS`, or one of `AXES`: how far scenes lie from the demonstrations'.
         ablation: One of `ABLATIONS`.
+        handover: How a chunk takes over, one of `HANDOVERS`.
+        max_age_s: Oldest observation the bridge takes [s]; None is config/bridge.yaml's.
     """
 
     policy: str
@@ -47,10 +54,17 @@ class Cell:
     timeout_s: float = 15.0
     axis: str = NO_AXIS
     ablation: str = NO_ABLATION
+    handover: str = SPLICE
+    max_age_s: float | None = None
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` listing everything that cannot be evaluated."""
-        allowed = {"task": TASKS, "axis": (NO_AXIS, *AXES), "ablation": ABLATIONS}
+        allowed = {
+            "task": TASKS,
+            "axis": (NO_AXIS, *AXES),
+            "ablation": ABLATIONS,
+            "handover": HANDOVERS,
+        }
         faults = [
             f"{name}: got: {getattr(self, name)!r}; allowed: {list(known)}"
             for name, known in allowed.items()
@@ -61,6 +75,10 @@ class Cell:
             faults.append(f"replan, timeout, latency: got: {got}; allowed: > 0, > 0, >= 0 s")
         if self.is_expert and (self.steps, self.noise, self.ablation) != (None, None, NO_ABLATION):
             faults.append("the expert has no decoder and no network: leave out steps and ablation")
+        if self.handover == PREFIX and (self.is_expert or self.ablation != NO_ABLATION):
+            faults.append("handover prefix: allowed: a checkpoint as it is, without ablation")
+        if self.max_age_s is not None and not self.max_age_s > 0.0:
+            faults.append(f"max_age: got: {self.max_age_s} s; allowed: > 0 s")
         raise_all(ConfigError, "cell", faults, "use the allowed values")
 
     @property
@@ -71,7 +89,8 @@ class Cell:
     @property
     def timing(self) -> Timing:
         """When chunks are asked for and how late they come."""
-        return Timing(self.replan_s, self.latency_s, self.timeout_s)
+        is_continued = self.handover == PREFIX
+        return Timing(self.replan_s, self.latency_s, self.timeout_s, is_continued)
 
     def to_json(self) -> dict[str, object]:
         """Return its attributes as JSON."""
@@ -81,7 +100,7 @@ class Cell:
     def from_json(data: Mapping[str, object]) -> Cell:
         """Return the cell that `to_json` wrote; raise `ConfigError` on anything else."""
         names = {f.name for f in fields(Cell)}
-        if set(data) != names:
+        if not names - _LATER <= set(data) <= names:
             raise ConfigError("cell has other keys", got=sorted(data), allowed=sorted(names))
         return Cell(**data)  # type: ignore[arg-type]
 
@@ -102,12 +121,15 @@ class Axes:
     latencies_s: tuple[float, ...] = (0.06,)
     axes: tuple[str, ...] = (NO_AXIS,)
     ablations: tuple[str, ...] = (NO_ABLATION,)
+    handovers: tuple[str, ...] = (SPLICE,)
     timeout_s: float | None = None
+    max_age_s: float | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """Return the product of all values, task by task, without repetitions.
 
-        The expert beside checkpoints runs once for all steps, noises and ablations.
+        The expert beside checkpoints runs once for all steps, noises and ablations, and splices
+        where they go on from a prefix.
 
         Raises:
             ConfigError: A value is unknown, or the expert alone is given a decoder.
@@ -122,16 +144,19 @@ class Axes:
             self.latencies_s,
             self.axes,
             self.ablations,
+            self.handovers,
         )
         is_mixed = set(self.policies) != {EXPERT}
         found: dict[Cell, None] = {}
-        for task, policy, k, noise, replan_s, latency_s, axis, out in itertools.product(
+        for task, policy, k, noise, replan_s, latency_s, axis, out, over in itertools.product(
             *dimensions
         ):
             if policy == EXPERT and is_mixed:
                 k, noise, out = None, None, NO_ABLATION
+                over = SPLICE if over == PREFIX else over
             limit_s = task_named(task).timeout_s if self.timeout_s is None else self.timeout_s
-            found[Cell(policy, task, k, noise, replan_s, latency_s, limit_s, axis, out)] = None
+            own = (policy, task, k, noise, replan_s, latency_s, limit_s, axis, out, over)
+            found[Cell(*own, self.max_age_s)] = None
         return tuple(found)
 
 
@@ -162,5 +187,7 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "timeout_s": lambda s: f"limit {s:g} s",
     "axis": lambda axis: "as trained" if axis == NO_AXIS else f"axis {axis}",
     "ablation": lambda part: "whole" if part == NO_ABLATION else f"without {part}",
+    "handover": str,
+    "max_age_s": lambda s: "usual age limit" if s is None else f"age limit {s:g} s",
 }
 """How each dimension reads in a table, in the order of its words."""

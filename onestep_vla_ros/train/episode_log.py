@@ -16,7 +16,7 @@ from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.train.cells import Cell
 
 NAME = "episodes.jsonl"
-LATER = {"evaluations", "more_steps"}
+LATER = {"evaluations", "more_steps", "seams_rad", "seam_accelerations"}
 """What an episode says that those of older logs do not."""
 
 
@@ -39,7 +39,8 @@ class Record:
     def to_line(self) -> bytes:
         """Return its line, with the line's end."""
         episode = asdict(self.episode)
-        episode["inference_s"] = [round(s, 6) for s in self.episode.inference_s]
+        for name in ("inference_s", "seams_rad", "seam_accelerations"):
+            episode[name] = [round(value, 6) for value in episode[name]]
         data = {
             "cell": self.cell.to_json(),
             "weights": self.weights,

@@ -12,7 +12,6 @@ from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.joints import JOINT_NAMES
-from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.files import read_parameters
 from onestep_vla_ros.policy.checkpoint import Checkpoint
@@ -21,7 +20,7 @@ from onestep_vla_ros.sim.expert_policy import ExpertPolicy
 from onestep_vla_ros.sim.rollout import Episode, Infer, Watch, run_episode
 from onestep_vla_ros.sim.yam_station import CAMERAS, YamStation
 from onestep_vla_ros.train.ablation import without
-from onestep_vla_ros.train.cells import Cell
+from onestep_vla_ros.train.cells import HANDOVERS, PREFIX, SPLICE, Cell
 
 
 def resolve(cell: Cell) -> Cell:
@@ -35,6 +34,13 @@ def resolve(cell: Cell) -> Cell:
         return cell
     policy = load_policy(Path(cell.policy), steps=cell.steps, noise=cell.noise)
     contract = policy.contract
+    if cell.handover == PREFIX and not policy.longest_prefix:
+        raise ConfigError(
+            f"{cell.policy} was not trained to go on from a prefix",
+            got="head.prefix 0",
+            allowed=f"handover {[h for h in HANDOVERS if h != PREFIX]}",
+            do="train with head: {prefix: 8}",
+        )
     contract.check(joint_names=JOINT_NAMES, cameras=CAMERAS, period_s=contract.period_s)
     span_s, allowed_s = contract.horizon * contract.period_s, _bridge().max_horizon_s
     if span_s > allowed_s + 1e-9:
@@ -71,11 +77,12 @@ class Runner:
         world = self._world_of(cell)
         infer, sees = self._infer_of(cell, world, seed)
         cameras = None if sees else ()
+        config = _bridge_of(cell, self._config)
         if cell.is_expert:
-            return run_episode(world, infer, self._config, seed, cell.timing, cameras, watch)
+            return run_episode(world, infer, config, seed, cell.timing, cameras, watch)
         efforts: list[Effort] = []
         infer = _noting(infer, self._policy_of(cell), efforts)
-        episode = run_episode(world, infer, self._config, seed, cell.timing, cameras, watch)
+        episode = run_episode(world, infer, config, seed, cell.timing, cameras, watch)
         episode.evaluations = sum(effort.evaluations for effort in efforts)
         episode.more_steps = sum(effort.steps > 1 for effort in efforts)
         return episode
@@ -125,8 +132,8 @@ class Runner:
 def _noting(infer: Infer, policy: OneStepPolicy, efforts: list[Effort]) -> Infer:
     """Return `infer`, which asks `policy`, with every answer's effort added to `efforts`."""
 
-    def noting(observation: Observation) -> Chunk:
-        chunk = infer(observation)
+    def noting(*asked: object) -> Chunk:
+        chunk = infer(*asked)
         assert policy.effort is not None  # noqa: S101 - there was an answer
         efforts.append(policy.effort)
         return chunk
@@ -136,6 +143,16 @@ def _noting(infer: Infer, policy: OneStepPolicy, efforts: list[Effort]) -> Infer
 
 def _decoded_alike(one: Cell, other: Cell) -> bool:
     return (one.policy, one.steps, one.noise) == (other.policy, other.steps, other.noise)
+
+
+def _bridge_of(cell: Cell, config: BridgeConfig) -> BridgeConfig:
+    """Return the bridge's parameters in a cell: hand-over and age limits may be its own."""
+    config = replace(config, handover=SPLICE if cell.handover == PREFIX else cell.handover)
+    if cell.max_age_s is None:
+        return config
+    # a plan stays in force until the next chunk, whose observation may be as old
+    plan_s = max(config.max_plan_age_s, 2.0 * cell.max_age_s)
+    return replace(config, max_observation_age_s=cell.max_age_s, max_plan_age_s=plan_s)
 
 
 def _bridge() -> BridgeConfig:

@@ -101,3 +101,26 @@ def test_clear_forgets_the_curve():
     plan.clear()
     assert plan.sample(0.1) is None
     assert np.isnan(plan.stamp_s)
+
+
+def test_ahead_is_the_plan_at_given_times_as_long_as_it_lasts():
+    plan = _plan()
+    assert plan.ahead(np.array([0.1, 0.2])).shape == (0, 14)
+    plan.splice(_wave(0.0), 0.0, _rest())
+    times = np.array([0.05, 0.21, plan.end_s - 1e-3, plan.end_s, plan.end_s + 1.0])
+    ahead = plan.ahead(times)
+    assert len(ahead) == 3
+    for t_s, q in zip(times, ahead, strict=False):
+        assert np.array_equal(q, plan.sample(t_s)[0])
+
+
+def test_the_seam_is_how_far_a_chunk_lies_from_the_plan_it_replaces():
+    plan = _plan()
+    plan.splice(_wave(0.0), 0.0, _rest())
+    assert plan.seam is None
+    wave = _wave(0.0)
+    moved = Chunk(wave.q + 0.03, 0.0, wave.period_s)
+    assert plan.splice(moved, 0.4, plan.sample(0.4)).is_accepted
+    assert np.allclose(plan.seam, 0.03, atol=1e-3)
+    plan.clear()
+    assert plan.seam is None

@@ -87,3 +87,28 @@ def test_a_policy_without_eyes_is_shown_no_picture_and_the_watch_sees_every_tick
     episode = run_episode(world, infer, config, 0, timing, (), commands.append)
     assert seen == [set()] * 5
     assert len(commands) == episode.ticks == 100
+
+
+def test_what_the_plan_holds_until_the_chunk_arrives_is_told_to_a_policy_that_goes_on(
+    world, config
+):
+    """It goes on from the told waypoints, each time a little faster."""
+    asked = []
+
+    def infer(observation, given):
+        asked.append((observation.stamp_s, given))
+        rest = given[-1] if len(given) else observation.q
+        climb = 0.004 * len(asked) * np.arange(1.0, 13.0)[:, None]
+        return Chunk(np.vstack([given, rest + climb]), observation.stamp_s, 0.08)
+
+    timing = Timing(latency_s=0.16, timeout_s=1.2, is_continued=True)
+    episode = run_episode(world, infer, config, 0, timing)
+    assert asked[0][1].shape == (0, 14)  # there was no plan yet
+    assert [len(given) for _, given in asked[1:]] == [2] * (len(asked) - 1)
+    first, second = asked[1][1], asked[2][1]
+    assert (second[0] > first[-1]).all()
+    assert np.allclose(second - first, 3 * 0.008, atol=0.008)
+    assert len(episode.seams_rad) == episode.chunks - 1
+    assert len(episode.seam_accelerations) == len(episode.seams_rad)
+    assert 0.0 < max(episode.seams_rad) < 0.1
+    assert max(episode.seam_accelerations) > 0.0

@@ -13,6 +13,7 @@ from onestep_vla_ros.study.studies import (
     Study,
     study_named,
 )
+from onestep_vla_ros.train.lerobot_layout import FPS
 
 
 def cells(name, tasks=("place",), **kind):
@@ -24,9 +25,23 @@ def test_schedules_are_five_trainings_at_four_numbers_of_steps():
     names = ["uniform", "Beta(1.5, 1)", "α = 4", "α = 8", "L2 regression"]
     assert [v.name for v in study.variants] == names
     assert [c.steps for c in cells("schedules")] == [1, 2, 5, 10]
-    assert [c.steps for c in cells("schedules", is_one_step=True)] == [1]
+    assert [c.steps for c in cells("schedules", variant=REGRESSION)] == [1]
     assert REGRESSION.is_one_step
     assert study.place(ALPHA_4, cells("schedules")[3]) == ("α = 4", "K=10")
+
+
+def test_prefix_compares_three_hand_overs_at_delays_of_whole_waypoints():
+    study = study_named("prefix")
+    plain, prefixed = study.variants
+    found = [*cells("prefix", variant=plain), *cells("prefix", variant=prefixed)]
+    assert list(dict.fromkeys(c.handover for c in found)) == ["splice", "blend", "prefix"]
+    delays = {c.latency_s for c in found}
+    assert sorted(round(s * FPS) for s in delays) == [0, 1, 2, 4, 8]
+    assert all(c.replan_s >= c.latency_s for c in found)
+    assert all(c.max_age_s > c.latency_s for c in found)
+    assert plain.overrides == ALPHA_4.overrides
+    assert prefixed.overrides["head.prefix"] == 8
+    assert study.place(prefixed, found[-1]) == ("prefix", "latency 0.8 s")
 
 
 def test_the_axes_are_eight_with_latency_and_their_columns_are_tasks():
