@@ -39,8 +39,7 @@ class Record:
     def to_line(self) -> bytes:
         """Return its line, with the line's end."""
         episode = asdict(self.episode)
-        for name in ("inference_s", "seams_rad", "seam_accelerations"):
-            episode[name] = [round(value, 6) for value in episode[name]]
+        episode["inference_s"] = [round(s, 6) for s in self.episode.inference_s]
         data = {
             "cell": self.cell.to_json(),
             "weights": self.weights,
