@@ -62,6 +62,14 @@ class PolicyNodeConfig:
         "Publish the ambiguity of every observation; costs one to two more evaluations of the "
         "head a chunk, nothing more where steps is auto, which measures it anyway"
     )
+    prefix_s: float = param(
+        "Time from an observation to its chunk at the bridge. A checkpoint that was trained with "
+        "a prefix goes on from the waypoints of the running plan (bridge/plan) that are due by "
+        "then; to others it means nothing; 0 leaves chunks free; typical 0.1",
+        unit="s",
+        low=0.0,
+        high=2.0,
+    )
     replan_period_s: float = param(
         "Time between inferences; 0 runs one after the other; typical 0.16",
         unit="s",

@@ -35,6 +35,7 @@ from onestep_vla_ros.nodes.messages import (
 )
 from onestep_vla_ros.nodes.outputs import Outputs
 from onestep_vla_ros.nodes.params import read_parameters
+from onestep_vla_ros.nodes.plan_publisher import PlanPublisher
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.realtime import claim, freeze_garbage, parse_cores
 from onestep_vla_ros.nodes.services import OperatorServices, in_words
@@ -72,6 +73,7 @@ class BridgeCarrier:
         self._chunk_stamp_s = math.nan
         self.status = BridgeStatus(node)
         self._outputs = Outputs(node, config)
+        self._plan = PlanPublisher(node, self.bridge.plan, self._clock)
         self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
         self._services = OperatorServices(
             node, self.bridge, self.now_s, self.status.clear_times, self._rest_s
@@ -159,6 +161,7 @@ class BridgeCarrier:
             self._outputs.send(command, self._clock.stamp(command.stamp_s))
         is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
+        self._plan.look(now_s)
         self.status.end_tick()
         if is_new:
             self.publish_status()

@@ -9,6 +9,7 @@ import numpy as np
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.observation import Observation
+from onestep_vla_ros.core.running_plan import RunningPlan
 from onestep_vla_ros.policy.policy import OneStepPolicy
 
 _KEPT = 10_000
@@ -21,16 +22,20 @@ class EffortTally:
 
     Args:
         policy: Loaded.
+        plan: What its chunks go on from.
     """
 
-    def __init__(self, policy: OneStepPolicy) -> None:
-        self._policy = policy
+    def __init__(self, policy: OneStepPolicy, plan: RunningPlan) -> None:
+        self._policy, self._plan = policy, plan
+        self._continued = 0
         self._ambiguities: deque[float] = deque(maxlen=_KEPT)
         self._chunks = self._evaluations = self._more_steps = 0
 
     def infer(self, observation: Observation) -> Chunk:
         """Return the policy's chunk."""
-        chunk = self._policy.infer(observation)
+        given = self._plan.ahead(observation.stamp_s)
+        chunk = self._policy.infer(observation, given)
+        self._continued += len(given) > 0
         effort = self._policy.effort
         assert effort is not None  # noqa: S101 - there was an answer
         self._chunks += 1
@@ -45,9 +50,12 @@ class EffortTally:
 
         `ambiguity_*` in normalised units, see `ambiguity.gap`, over the last 10,000 chunks;
         `mean_steps` counts evaluations of the head a chunk, those of the measurement included;
-        `more_steps` the chunks that took more than one step.
+        `more_steps` the chunks that took more than one step; `continued` those that go on from
+        waypoints of the running plan, where the checkpoint can.
         """
         found: dict[str, object] = {"more_steps": self._more_steps}
+        if self._policy.longest_prefix:
+            found["continued"] = self._continued
         if self._chunks:
             found["mean_steps"] = self._evaluations / self._chunks
         gaps = list(self._ambiguities)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 
 import rclpy
@@ -16,9 +17,10 @@ from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.config import PolicyNodeConfig
-from onestep_vla_ros.core.errors import JointError, ObservationError, OneStepError
+from onestep_vla_ros.core.errors import ChunkError, JointError, ObservationError, OneStepError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.core.observer import Observer
+from onestep_vla_ros.core.running_plan import RunningPlan
 from onestep_vla_ros.core.wire_units import StateUnits
 from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.effort_tally import EffortTally
@@ -32,6 +34,7 @@ from onestep_vla_ros.nodes.messages import (
     joint_state_to_arrays,
     start_pose_to_trajectory,
     to_seconds,
+    trajectory_to_chunk,
 )
 from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
@@ -138,6 +141,10 @@ class PolicyNode(LifecycleNode):
         self._inputs.append(
             self.create_subscription(String, "instruction", self._on_instruction, LATCHED)
         )
+        if self._plan.count:
+            self._inputs.append(
+                self.create_subscription(JointTrajectory, "bridge/plan", self._on_plan, LATCHED)
+            )
         self._timer = self.create_timer(
             config.status_period_s,
             self._publish_diagnostics,
@@ -145,7 +152,9 @@ class PolicyNode(LifecycleNode):
         )
 
     def _make_worker(self, config: PolicyNodeConfig, policy: OneStepPolicy) -> InferenceWorker:
-        self._efforts = EffortTally(policy)
+        period_s = policy.contract.period_s
+        self._plan = RunningPlan(period_s, config.prefix_s, policy.longest_prefix)
+        self._efforts = EffortTally(policy, self._plan)
         return InferenceWorker(
             Observer(policy.contract.cameras, config),
             self._efforts.infer,
@@ -211,6 +220,20 @@ class PolicyNode(LifecycleNode):
                 worker.observer.on_instruction(message.data)
         except ObservationError as error:
             worker.refuse("instruction_unusable", str(error))
+
+    def _on_plan(self, message: JointTrajectory) -> None:
+        """Take what the bridge follows; no points say that it follows nothing."""
+        if not message.points:
+            self._plan.take(None)
+            return
+        try:
+            told = trajectory_to_chunk(message)
+        except ChunkError as error:
+            self._plan.take(None)
+            if self._worker is not None:
+                self._worker.refuse("plan_unusable", str(error))
+            return
+        self._plan.take(replace(told, stamp_s=self._time.local_s(told.stamp_s)))
 
     def _publish_chunk(self, chunk: Chunk, trace: InferenceTrace) -> None:
         if rclpy.ok():

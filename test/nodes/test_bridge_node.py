@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
+from tiny_robot import HOME  # noqa: E402
+from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 from turned_robot import TC, TurnedRobot, reach  # noqa: E402
 
 from onestep_vla_ros.core.chunk import Chunk  # noqa: E402
@@ -21,7 +22,9 @@ from onestep_vla_ros.nodes.messages import (  # noqa: E402
     chunk_to_trajectory,
     to_seconds,
     to_stamp,
+    trajectory_to_chunk,
 )
+from onestep_vla_ros.nodes.qos import LATCHED  # noqa: E402
 
 
 @pytest.fixture
@@ -119,3 +122,19 @@ def test_a_tick_that_comes_too_early_is_not_sent_again(make_node, spin, mode):
     robot.ticks(1)
     robot.spin(lambda: len(heard) >= 9, what="one more")
     assert len(heard) == 9
+
+
+def test_the_plan_is_told_when_a_chunk_takes_over_and_when_it_ends(robot):
+    told = []
+    robot.node.create_subscription(JointTrajectory, "bridge/plan", told.append, LATCHED)
+    robot.spin(lambda: robot.node.count_subscribers("bridge/plan"), what="discovery")
+    robot.run()
+    robot.spin(lambda: told and told[-1].points, what="the plan")
+    plan, bridge = trajectory_to_chunk(told[-1]), robot.carrier.bridge
+    for t_s, q in zip(plan.times_s, plan.q, strict=True):
+        assert np.allclose(q, bridge.plan.sample(t_s)[0], atol=1e-9)
+    assert plan.times_s[0] == pytest.approx(robot.chunk_s, abs=3 * TC)
+    assert plan.times_s[-1] == pytest.approx(bridge.plan.end_s, abs=0.06)
+    robot.ticks(80)  # the plan runs out
+    robot.spin(lambda: not told[-1].points, what="that nothing is followed")
+    assert len(told) <= 3

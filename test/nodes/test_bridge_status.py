@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
+from tiny_robot import HOME  # noqa: E402
 from turned_robot import TurnedRobot, reach  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402

@@ -12,9 +12,9 @@ pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed
 pytestmark = pytest.mark.ros
 
 
-from conftest import HOME  # noqa: E402
 from live_robot import PERIOD_S  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
+from tiny_robot import HOME  # noqa: E402
 
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY  # noqa: E402

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
+from tiny_robot import HOME  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 from turned_robot import TC, TurnedRobot  # noqa: E402
 

@@ -16,16 +16,18 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import CAMERAS, HOME, SENTENCE  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
+from tiny_robot import CAMERAS, HOME, SENTENCE, write_tiny_checkpoint  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
+from onestep_vla_ros.core.chunk import Chunk  # noqa: E402
 from onestep_vla_ros.core.joints import DOF, JOINT_NAMES  # noqa: E402
 from onestep_vla_ros.files import share_dir  # noqa: E402
 from onestep_vla_ros.nodes.messages import (  # noqa: E402
     arrays_to_joint_state,
+    chunk_to_trajectory,
     rgb_to_image,
     to_seconds,
     trajectory_to_chunk,
@@ -144,6 +146,31 @@ def test_diagnostics_tell_nothing_of_ambiguity_unless_asked(robot):
     assert float(robot.diagnostics["mean_steps"]) == 1.0
     assert robot.diagnostics["more_steps"] == "0"
     assert not [key for key in robot.diagnostics if key.startswith("ambiguity")]
+
+
+def test_chunks_go_on_from_what_the_bridge_is_bound_to(make_node, spin, tmp_path):
+    folder = write_tiny_checkpoint(tmp_path / "tiny", prefix=4)
+    robot = Robot(make_node, spin, measuring(make_node, folder, prefix_s="0.1"))
+    plan = robot.node.create_publisher(JointTrajectory, "bridge/plan", LATCHED)
+    activate(robot)
+    robot.until(plan.get_subscription_count, "discovery of the plan")
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and robot.chunks, "a free chunk")
+    away = HOME + 0.03
+    told = Chunk(np.tile(away, (400, 1)), robot.now_s() - 1.0, 0.05)
+    plan.publish(chunk_to_trajectory(told))
+    robot.chunks.clear()
+
+    def is_continued():
+        return [c for c in map(trajectory_to_chunk, robot.chunks) if np.allclose(c.q[:3], away)]
+
+    robot.until(lambda: robot.send() and is_continued(), "a chunk that goes on from the plan")
+    assert not np.allclose(is_continued()[0].q[3], away)  # 0.1 s are three waypoints of 0.04 s
+    robot.until(lambda: int(robot.diagnostics.get("continued", 0)) > 0, "diagnostics")
+    plan.publish(JointTrajectory())
+    robot.chunks.clear()
+    robot.until(lambda: robot.send() and len(robot.chunks) > 2, "chunks")
+    assert not np.allclose(trajectory_to_chunk(robot.chunks[-1]).q[:3], away)
 
 
 def test_ambiguity_is_published_when_it_is_measured(make_node, spin, tiny_checkpoint):

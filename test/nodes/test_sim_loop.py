@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME, SENTENCE  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
+from tiny_robot import HOME, SENTENCE  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
 
 from onestep_vla_ros.core.chunk import Chunk  # noqa: E402

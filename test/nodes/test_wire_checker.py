@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from conftest import HOME  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
+from tiny_robot import HOME  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig  # noqa: E402
