@@ -74,6 +74,7 @@ def add_study(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("name", help="schedules, horizon, prefix, delay, ablation or axes")
     sub.add_argument("--tasks", nargs="+", default=["place"], help="trained on together, or all")
+    sub.add_argument("--evaluate", nargs="+", default=[], help="tasks to play (those trained on)")
     sub.add_argument("--data", type=Path, default=Path("data"), help="a dataset a task is in here")
     sub.add_argument("--out", type=Path, default=Path("out/study"), help="studies share it")
     sub.add_argument("--config", type=Path, help="YAML (default: config/train_study.yaml)")
@@ -100,6 +101,7 @@ def run_study(options: argparse.Namespace) -> int:
     return run(
         StudyRequest(
             name=options.name,
+            evaluated=TASKS if "all" in options.evaluate else tuple(options.evaluate),
             tasks=TASKS if "all" in options.tasks else tuple(options.tasks),
             data=options.data,
             out=options.out,

@@ -33,7 +33,8 @@ class StudyRequest:
 
     Attributes:
         name: Key of `STUDIES`.
-        tasks: Tasks that are trained on together and evaluated one by one.
+        tasks: Tasks that are trained on together.
+        evaluated: Those of them that are evaluated, one by one; () takes all.
         data: Folder with a dataset a task.
         out: Folder for trainings, episodes and reports; studies share it.
         config: Training configuration that the variants change.
@@ -61,6 +62,7 @@ class StudyRequest:
     jobs: int
     noise: str
     policy: str
+    evaluated: tuple[str, ...] = ()
     is_status: bool = False
     readme: Path | None = None
     json: Path | None = None
@@ -74,7 +76,7 @@ def run_study(request: StudyRequest) -> int:
         OneStepError: A process failed; what is done stays done.
     """
     study = study_named(request.name)
-    for task in request.tasks:
+    for task in (*request.tasks, *request.evaluated):
         task_named(task)
     for name in ("steps_budget", "seeds", "episodes", "jobs"):
         value = getattr(request, name)
@@ -102,13 +104,14 @@ def _runs(study: Study, request: StudyRequest) -> tuple[Run, ...]:
 
 def _entries(study: Study, runs: Sequence[Run], request: StudyRequest) -> list[Entry]:
     """Return every cell of every training, or of the given checkpoint."""
+    tasks = request.evaluated or request.tasks
     if not runs:
-        cells = study.cells(request.policy, request.tasks, request.noise)
+        cells = study.cells(request.policy, tasks, request.noise)
         return [Entry(None, 0, cell) for cell in cells]
     entries = []
     for run in runs:
         policy = str(run.checkpoint)
-        cells = study.cells(policy, request.tasks, request.noise, run.variant)
+        cells = study.cells(policy, tasks, request.noise, run.variant)
         entries += [Entry(run.variant, run.seed, cell) for cell in cells]
     return entries
 
