@@ -22,6 +22,12 @@ def add_demos(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--episodes", type=int, default=1200, help="seeds to try, of each task")
     sub.add_argument("--seed", type=int, default=100_000, help="episode i runs seed + i")
     sub.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    sub.add_argument(
+        "--lead",
+        default="",
+        metavar="CHECKPOINT",
+        help="this policy drives first, the expert goes on from where it got to (DAgger)",
+    )
     sub.add_argument("--out", type=Path, default=Path("data"))
 
 
@@ -39,6 +45,7 @@ def run_demos(options: argparse.Namespace) -> int:
             task=name,
             episodes=options.episodes,
             seed=options.seed,
+            lead=options.lead,
             jobs=options.jobs,
         )
         print(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +40,31 @@ class Demonstration:
     success: bool
 
 
-def demonstrate(world: YamStation, seed: int) -> Demonstration:
-    """Run the expert once in the scene of `seed`; the same seed gives the same episode."""
-    world.reset(seed)
+Lead = Callable[[YamStation, int], None]
+"""Resets a world with a seed and brings it to where the expert goes on."""
+
+
+def demonstrate(world: YamStation, seed: int, lead: Lead | None = None) -> Demonstration:
+    """Run the expert once in the scene of `seed`; the same seed gives the same episode.
+
+    Args:
+        world: Of the task.
+        seed: Names the scene, where the demonstration starts and its noise.
+        lead: Drives the world to where the demonstration starts, instead of the task's own
+            starts and mistakes.
+    """
     rng = np.random.default_rng([seed, 1])
-    expert = world.expert(rng)
+    if lead is None:
+        world.reset(seed)
+        expert = world.expert(rng)
+    else:
+        lead(world, seed)
+        expert = world.expert()
+    end_s = world.time_s + _SLACK * world.timeout_s
     noise, plan = np.zeros(DOF), [world.stage.q]
     measured, physics, wrong = [plan[0]], [world.data.qpos.copy()], [False]
     executed = plan[0]
-    while not expert.is_done and world.time_s < _SLACK * world.timeout_s:
+    while not expert.is_done and world.time_s < end_s:
         target = expert.next()
         noise = _next_noise(noise, rng)
         share = PRECISE_SHARE if expert.segment.is_precise else 1.0

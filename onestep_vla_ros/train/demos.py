@@ -16,6 +16,7 @@ from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.sim.yam_station import CAMERAS
 from onestep_vla_ros.train.attempts import REQUEST, is_done, load_attempt
 from onestep_vla_ros.train.crew import share
+from onestep_vla_ros.train.grid import fingerprint
 from onestep_vla_ros.train.lerobot_layout import FPS, sweep_parts
 from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble, replace_file
 from onestep_vla_ros.train.recorder import Recorder
@@ -38,7 +39,14 @@ class DemoSummary:
 
 
 def write_demos(
-    folder: Path, task: str, episodes: int, seed: int, *, jobs: int = 1, progress: bool = True
+    folder: Path,
+    task: str,
+    episodes: int,
+    seed: int,
+    *,
+    lead: str = "",
+    jobs: int = 1,
+    progress: bool = True,
 ) -> DemoSummary:
     """Write demonstrations of `task`; what is there already is kept, so a run can go on.
 
@@ -50,6 +58,7 @@ def write_demos(
         task: A name in `sim.tasks.TASKS`.
         episodes: How many seeds to try, >= 1.
         seed: Seed of attempt 0, >= 0.
+        lead: Checkpoint folder of a policy that drives first; see `policy_lead`.
         jobs: Processes, >= 1.
         progress: Show a progress bar.
 
@@ -58,16 +67,16 @@ def write_demos(
         DatasetError: The folder holds demonstrations of another request.
     """
     _check(task, episodes, seed, jobs)
-    facts = DatasetFacts(
-        task=task, seed=seed, cameras=CAMERAS, expert="scripted privileged-state", state="measured"
-    )
-    _claim(folder, facts)
+    weights = fingerprint(lead) if lead else ""
+    expert = "scripted privileged-state" + f" after policy {weights}" * bool(lead)
+    facts = DatasetFacts(task=task, seed=seed, cameras=CAMERAS, expert=expert, state="measured")
+    _claim(folder, facts, weights)
     sweep_parts(folder)
     todo = [i for i in range(episodes) if not is_done(folder, i)]
     failed = sum(
         not load_attempt(folder, i).success for i in range(episodes) if is_done(folder, i)
     )
-    start = partial(Recorder, folder, task, seed)
+    start = partial(Recorder, folder, task, seed, lead)
     with tqdm.tqdm(
         total=episodes,
         initial=episodes - len(todo),
@@ -91,9 +100,11 @@ def _check(task: str, episodes: int, seed: int, jobs: int) -> None:
             raise ConfigError(f"{name} is out of range", got=value, allowed=f">= {low}")
 
 
-def _claim(folder: Path, facts: DatasetFacts) -> None:
+def _claim(folder: Path, facts: DatasetFacts, weights: str) -> None:
     """Write the request into an empty folder, or check that it is the one there."""
     wanted = {"task": facts.task, "seed": facts.seed, "fps": FPS, "joints": list(JOINT_NAMES)}
+    if weights:
+        wanted["lead"] = weights
     wanted["cameras"] = {c.name: [c.height, c.width] for c in facts.cameras}
     path = folder / REQUEST
     if not path.is_file():

@@ -256,7 +256,7 @@ def read_facts(path: Path) -> dict[str, object]:
 
 
 def is_of_backbone(name: str, config: TrainConfig) -> bool:
-    """Is this weight of a model one that `pretrained_backbone` brings?"""
+    """Is this weight of a model one of its backbone's, nano's whole encoder?"""
     if config.encoder["kind"] == "nano":
         return name.startswith("encoder.")
     return ".backbone." in f".{name}"
@@ -267,7 +267,8 @@ def _groups(model: OneStepModel, config: TrainConfig) -> list[dict[str, object]]
     groups: dict[tuple[float, float], list[torch.Tensor]] = {}
     for name, p in model.named_parameters():
         if p.requires_grad:
-            is_backbone = bool(config.pretrained_backbone) and is_of_backbone(name, config)
+            is_known = bool(config.pretrained_backbone or config.initial_checkpoint)
+            is_backbone = is_known and is_of_backbone(name, config)
             rate = config.learning_rate * (config.backbone_rate_ratio if is_backbone else 1.0)
             decay = config.weight_decay if p.ndim >= 2 else 0.0
             groups.setdefault((rate, decay), []).append(p)

@@ -16,6 +16,7 @@ from onestep_vla_ros.train.attempts import Attempt, failed_attempt, save_attempt
 from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, video_key
 from onestep_vla_ros.train.lerobot_stats import histogram
 from onestep_vla_ros.train.lerobot_video import read_videos, write_videos
+from onestep_vla_ros.train.policy_lead import PolicyLead
 
 RECORD_EVERY = round(1.0 / (FPS * PERIOD_S))
 """Planned moments from one recorded frame to the next."""
@@ -28,16 +29,18 @@ class Recorder:
         folder: The dataset.
         task: A name in `sim.tasks.TASKS`.
         seed: Seed of attempt 0.
+        lead: Checkpoint that drives first; "" starts as the task's own demonstrations do.
     """
 
-    def __init__(self, folder: Path, task: str, seed: int) -> None:
+    def __init__(self, folder: Path, task: str, seed: int, lead: str = "") -> None:
         self._folder, self._seed = folder, seed
         self._world = YamStation(task)
+        self._lead = PolicyLead(lead, task) if lead else None
 
     def __call__(self, number: int) -> bool:
         """Run and store one attempt; return whether it succeeded."""
         seed = self._seed + number
-        demo = demonstrate(self._world, seed)
+        demo = demonstrate(self._world, seed, self._lead)
         if demo.success:
             attempt = self._record(number, seed, demo)
         else:

@@ -45,6 +45,7 @@ def start_of(
     """
     if config.initial_checkpoint:
         old = open_initial(config, model_config)
+        _freeze(old.model, config)
         return Start(old.model, old.tokenizer, old.normalizer, old.training)
     normalizer = Normalizer.fit(dataset.q[frames], dataset.action[frames])
     model = OneStepModel(model_config)
@@ -59,10 +60,16 @@ def start_of(
         model.encoder.load_state_dict(old.model.encoder.state_dict())
         tokenizer, known = old.tokenizer, old.normalizer
         normalizer = replace(normalizer, state_mean=known.state_mean, state_std=known.state_std)
-    if config.pretrained_backbone and not config.backbone_rate_ratio:
+    if config.pretrained_backbone:
+        _freeze(model, config)
+    return Start(model, tokenizer, normalizer, {})
+
+
+def _freeze(model: OneStepModel, config: TrainConfig) -> None:
+    """Let the backbone stay as it is where its rate is 0."""
+    if not config.backbone_rate_ratio:
         for name, weight in model.named_parameters():
             weight.requires_grad_(not is_of_backbone(name, config))
-    return Start(model, tokenizer, normalizer, {})
 
 
 def open_initial(config: TrainConfig, wanted: ModelConfig) -> Checkpoint:

@@ -87,6 +87,12 @@ class Runner:
         episode.more_steps = sum(effort.steps > 1 for effort in efforts)
         return episode
 
+    def drive(self, world: YamStation, cell: Cell, seed: int, duration_s: float) -> Episode:
+        """Run the beginning of an episode in a world of the caller's, up to `duration_s`."""
+        infer, _ = self._infer_of(cell, world, seed)
+        timing = replace(cell.timing, timeout_s=duration_s)
+        return run_episode(world, infer, _bridge_of(cell, self._config), seed, timing)
+
     @property
     def world(self) -> YamStation:
         """The world of the last episode."""

@@ -88,7 +88,8 @@ class TrainConfig:
     learning_rate: float = param("Peak rate of AdamW", low=1e-7, high=1.0)
     final_rate_ratio: float = param("Last rate over peak rate", low=0.0, high=1.0)
     backbone_rate_ratio: float = param(
-        "Rate of a pretrained backbone over the head's; the paper takes 0.1, 0 freezes it",
+        "Rate of a backbone that does not start at random over the head's; the paper takes 0.1, "
+        "0 freezes it",
         low=0.0,
         high=1.0,
     )
@@ -135,9 +136,8 @@ class TrainConfig:
                 "accelerate"
             )
         is_nano = values.get("encoder", {}).get("kind") == "nano"
-        is_frozen = bool(values.get("pretrained_backbone")) and not values.get(
-            "backbone_rate_ratio", 1.0
-        )
+        start = values.get("pretrained_backbone") or values.get("initial_checkpoint")
+        is_frozen = bool(start) and not values.get("backbone_rate_ratio", 1.0)
         if is_frozen and is_nano and values.get("keyframe_weight"):
             faults.append("keyframe_weight: allowed: 0 when the encoder is frozen")
         if values.get("encode_once"):
@@ -145,7 +145,8 @@ class TrainConfig:
             if not is_frozen or not is_nano or augmented:
                 faults.append(
                     "encode_once: allowed: false, or encoder.kind nano with a "
-                    "pretrained_backbone, backbone_rate_ratio 0, shift_px 0 and colour_jitter 0"
+                    "pretrained_backbone or initial_checkpoint, backbone_rate_ratio 0, "
+                    "shift_px 0 and colour_jitter 0"
                 )
         if values.get("initial_checkpoint") and values.get("pretrained_backbone"):
             faults.append("initial_checkpoint: allowed: empty when pretrained_backbone is given")
