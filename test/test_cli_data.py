@@ -40,7 +40,8 @@ def test_demos_makes_a_folder_a_task_and_misses_the_bar_when_one_is_empty(calls,
         cli_data.add_demos, "--task", "place", "place", "--episodes", "3", "--jobs", "1"
     )
     assert cli_data.run_demos(options) == 1
-    assert calls == [("data/place", {"task": "place", "episodes": 3, "seed": 100_000, "jobs": 1})]
+    request = {"task": "place", "episodes": 3, "seed": 100_000, "lead": "", "jobs": 1}
+    assert calls == [("data/place", request)]
     assert cli_data.run_demos(options) == 0
     assert "data/place: 1 episodes" in capsys.readouterr().out
 

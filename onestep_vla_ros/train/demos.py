@@ -120,13 +120,14 @@ def _claim(folder: Path, facts: DatasetFacts, weights: str) -> None:
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        different = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
+        keys = {**wanted, "lead": None}  # that of a folder without one is not there
+        different = {key: found.get(key) for key in keys if found.get(key) != wanted.get(key)}
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
         raise DatasetError(f"{path} is damaged", got=str(error), do="name a new folder") from None
     if different:
         raise DatasetError(
             f"{folder} holds demonstrations of another request",
             got=", ".join(f"{key}={value!r}" for key, value in different.items()),
-            allowed=", ".join(f"{key}={wanted[key]!r}" for key in different),
+            allowed=", ".join(f"{key}={wanted.get(key)!r}" for key in different),
             do="name another folder, or the request that made this one",
         )

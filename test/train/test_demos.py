@@ -128,7 +128,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(place, tmp_path):
 def _fail(seeds):
     """Return a demonstrator that fails at some seeds and needs no physics at the others."""
 
-    def run(world, seed):
+    def run(world, seed, lead):
+        assert lead is None
         world.reset(seed)
         rows = np.repeat(world.joint_state()[0][None], 7, axis=0)
         physics = np.repeat(world.data.qpos[None], 7, axis=0)
