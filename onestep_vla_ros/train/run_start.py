@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.files import share_dir
 from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint
 from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
@@ -101,8 +102,14 @@ def _open_alike(
     wanted: ModelConfig,
     parts: tuple[str, ...] = ("encoder", "head", "cameras"),
 ) -> Checkpoint:
-    """Return a checkpoint whose model has the same `parts` as the run's."""
-    old = load_checkpoint(Path(folder))
+    """Return a checkpoint whose model has the same `parts` as the run's.
+
+    A relative folder that is not here is looked for in the package, as resource/nano.
+    """
+    path = Path(folder)
+    if not path.is_absolute() and not path.exists() and (share_dir() / path).is_dir():
+        path = share_dir() / path
+    old = load_checkpoint(path)
     have, want = old.model.config.to_json(), wanted.to_json()
     different = [f"{k}: {have[k]}, the run's {want[k]}" for k in parts if have[k] != want[k]]
     if different:

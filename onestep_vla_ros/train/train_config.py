@@ -62,7 +62,8 @@ class TrainConfig:
     pretrained_backbone: str = param(
         "What the encoder starts from while the head starts at random. vlm: a local transformers "
         "folder, for the backbone. nano: a checkpoint folder, for the whole encoder with its "
-        "tokenizer and state normalisation. Empty starts at random"
+        "tokenizer and state normalisation, resource/nano for the shipped one. Empty starts at "
+        "random"
     )
     initial_checkpoint: str = param(
         "Checkpoint folder to go on from, for example the shipped one with demonstrations of your "

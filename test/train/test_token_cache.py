@@ -8,6 +8,7 @@ import torch
 from tiny_demos import make_config, write_dataset
 
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError
+from onestep_vla_ros.files import shipped_checkpoint
 from onestep_vla_ros.policy.checkpoint import load_checkpoint
 from onestep_vla_ros.train.run_setup import prepare
 from onestep_vla_ros.train.trainer import train
@@ -109,3 +110,11 @@ def _values(config):
 
 def _head(checkpoint):
     return list(checkpoint.model.head.state_dict().values())
+
+
+def test_the_shipped_encoder_is_found_from_anywhere(demos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = load_checkpoint(shipped_checkpoint()).model
+    config = frozen("resource/nano", encoder=shipped.config.to_json()["encoder"])
+    with pytest.raises(ConfigError, match="cameras"):  # found, and of another robot
+        prepare(config, [demos])
