@@ -8,6 +8,8 @@ without MuJoCo can still use the part it has.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; return 0 when its bar was met, 1 when not, 2 for a wrong call."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read it has seen enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OneStepError as error:
         print(f"onestep-vla {options.command}: {error}", file=sys.stderr)
         return WRONG_CALL

@@ -67,3 +67,11 @@ def test_a_wrong_call_ends_in_one_line_and_status_2(
     err = capsys.readouterr().err
     assert named in err
     assert "Traceback" not in err
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word():
+    call = [sys.executable, "-m", "onestep_vla_ros.cli", "up", "list"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
