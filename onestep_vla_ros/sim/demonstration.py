@@ -40,8 +40,9 @@ class Demonstration:
     success: bool
 
 
-Lead = Callable[[YamStation, int], None]
-"""Resets a world with a seed and brings it to where the expert goes on."""
+Lead = Callable[[YamStation, int], NDArray[np.float64]]
+"""Resets a world with a seed, brings it to where the expert goes on, and says what the arms were
+told last, (14,)."""
 
 
 def demonstrate(world: YamStation, seed: int, lead: Lead | None = None) -> Demonstration:
@@ -58,11 +59,12 @@ def demonstrate(world: YamStation, seed: int, lead: Lead | None = None) -> Demon
         world.reset(seed)
         expert = world.expert(rng)
     else:
-        lead(world, seed)
+        told = lead(world, seed)
         expert = world.expert()
+        expert.target = told
     end_s = world.time_s + _SLACK * world.timeout_s
-    noise, plan = np.zeros(DOF), [world.stage.q]
-    measured, physics, wrong = [plan[0]], [world.data.qpos.copy()], [False]
+    noise, plan = np.zeros(DOF), [expert.target]
+    measured, physics, wrong = [world.stage.q], [world.data.qpos.copy()], [False]
     executed = plan[0]
     while not expert.is_done and world.time_s < end_s:
         target = expert.next()

@@ -12,7 +12,9 @@ Learning" (arXiv 1011.0686), with one change of hands an episode instead of labe
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.sim.yam_station import YamStation
 from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.runner import Runner, resolve
@@ -37,11 +39,22 @@ class PolicyLead:
         self._cell = resolve(Cell(policy=policy, task=task))
         self._runner = Runner()
 
-    def __call__(self, world: YamStation, seed: int) -> None:
-        """Reset `world` with `seed` and let the policy drive; it never gets to finish the task."""
+    def __call__(self, world: YamStation, seed: int) -> NDArray[np.float64]:
+        """Reset `world` with `seed` and let the policy drive; it never gets to finish the task.
+
+        Returns:
+            What the arms were told last, (14,). Where they are is no target: fingers that press
+            would let go, and arms that sag would be told to stay below where they should be.
+        """
         drive_s = float(np.random.default_rng([seed, 4]).uniform(*LEAD_S))
         while True:
-            episode = self._runner.drive(world, self._cell, seed, drive_s)
+            told: list[NDArray[np.float64]] = []
+
+            def keep(command: Command, told: list[NDArray[np.float64]] = told) -> None:
+                if command.q is not None:
+                    told[:] = [command.q]
+
+            episode = self._runner.drive(world, self._cell, seed, drive_s, keep)
             if not episode.success or drive_s <= _SHORTEST_S:
-                return
+                return told[0] if told else world.stage.q
             drive_s = _BEFORE_END * min(drive_s, episode.time_s)

@@ -87,11 +87,14 @@ class Runner:
         episode.more_steps = sum(effort.steps > 1 for effort in efforts)
         return episode
 
-    def drive(self, world: YamStation, cell: Cell, seed: int, duration_s: float) -> Episode:
+    def drive(
+        self, world: YamStation, cell: Cell, seed: int, duration_s: float, watch: Watch
+    ) -> Episode:
         """Run the beginning of an episode in a world of the caller's, up to `duration_s`."""
         infer, _ = self._infer_of(cell, world, seed)
         timing = replace(cell.timing, timeout_s=duration_s)
-        return run_episode(world, infer, _bridge_of(cell, self._config), seed, timing)
+        config = _bridge_of(cell, self._config)
+        return run_episode(world, infer, config, seed, timing, watch=watch)
 
     @property
     def world(self) -> YamStation:

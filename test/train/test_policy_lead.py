@@ -42,6 +42,15 @@ def test_the_expert_finishes_what_the_policy_began(world, lead):
     assert not demo.is_mistake.any()
 
 
+def test_the_expert_goes_on_from_what_the_arms_were_told(world, lead):
+    """A target where the arms are would open fingers that press and keep arms that sag down."""
+    demo = demonstrate(world, 7, lead)
+    told = lead(world, 7)
+    assert np.array_equal(demo.plan[0], told)
+    assert np.array_equal(demo.q[0], world.stage.q)
+    assert np.abs(told - demo.q[0]).max() > 0.01
+
+
 def test_the_policy_never_gets_to_finish(world, lead, monkeypatch):
     monkeypatch.setattr(policy_lead, "LEAD_S", (14.0, 14.0))
     for seed in (1, 2):
@@ -53,7 +62,7 @@ def test_the_policy_never_gets_to_finish(world, lead, monkeypatch):
 def test_a_task_that_is_done_at_once_is_not_tried_for_ever(lead, world, monkeypatch):
     asked = []
 
-    def drive(world, cell, seed, duration_s):
+    def drive(world, cell, seed, duration_s, watch):
         asked.append(duration_s)
         return Episode(seed, "", success=True, time_s=0.01)
 
