@@ -161,7 +161,7 @@ class BridgeCarrier:
             self._outputs.send(command, self._clock.stamp(command.stamp_s))
         is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
-        self._plan.look(now_s)
+        self._plan.look(command, now_s, is_at_rest=self.bridge.is_at_rest)
         self.status.end_tick()
         if is_new:
             self.publish_status()

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.plan import Plan
 from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.messages import chunk_to_trajectory
@@ -19,8 +20,15 @@ PERIOD_S = 0.05
 """Time between the points of a message [s]: a cubic through them is the plan to 1 mrad."""
 
 
+REST_S = 3600.0
+"""How long arms that rest are said to go on so: until told otherwise [s]."""
+
+
 class PlanPublisher:
     """Publishes the plan where somebody listens: it costs a fraction of a millisecond.
+
+    Without a plan it tells the pose at which the arms are held, and no points when they brake or
+    are not commanded at all.
 
     Args:
         node: Has the publisher.
@@ -30,21 +38,32 @@ class PlanPublisher:
 
     def __init__(self, node: Node, plan: Plan, clock: NodeClock) -> None:
         self._plan, self._clock = plan, clock
-        self._told_s = math.nan
+        self._told: object = None
         self._topic = node.create_publisher(JointTrajectory, "bridge/plan", LATCHED)
 
-    def look(self, now_s: float) -> None:
-        """Tell the plan when it is another than the last that was told; no points without one."""
-        stamp_s = self._plan.stamp_s
-        is_told = stamp_s == self._told_s or (math.isnan(stamp_s) and math.isnan(self._told_s))
-        if is_told or not self._topic.get_subscription_count():
+    def look(self, command: Command, now_s: float, *, is_at_rest: bool) -> None:
+        """Tell what is followed when that is another than what was told last.
+
+        Args:
+            command: Of this tick.
+            now_s: Time [s].
+            is_at_rest: Commanded arms stand still, or there is no command.
+        """
+        is_resting = is_at_rest and command.q is not None and not self._plan.is_active
+        present = self._plan.stamp_s if self._plan.is_active else is_resting
+        if present == self._told or not self._topic.get_subscription_count():
             return
-        self._told_s = stamp_s
-        if math.isnan(stamp_s):
+        self._told = present
+        if self._plan.is_active:
+            count = max(math.ceil((self._plan.end_s - now_s) / PERIOD_S), 1)
+            q = self._plan.ahead(now_s + PERIOD_S * np.arange(count, dtype=np.float64))
+            self._tell(Chunk(q, now_s - PERIOD_S, PERIOD_S))
+        elif is_resting and command.q is not None:
+            self._tell(Chunk(np.tile(command.q, (2, 1)), now_s - REST_S, REST_S))
+        else:
             self._topic.publish(JointTrajectory())
-            return
-        count = max(math.ceil((self._plan.end_s - now_s) / PERIOD_S), 1)
-        q = self._plan.ahead(now_s + PERIOD_S * np.arange(count, dtype=np.float64))
-        message = chunk_to_trajectory(Chunk(q, now_s - PERIOD_S, PERIOD_S))
-        message.header.stamp = self._clock.stamp(now_s - PERIOD_S)
+
+    def _tell(self, plan: Chunk) -> None:
+        message = chunk_to_trajectory(plan)
+        message.header.stamp = self._clock.stamp(plan.stamp_s)
         self._topic.publish(message)

@@ -23,7 +23,7 @@ from onestep_vla_ros.core.verdict import Rejected
 from onestep_vla_ros.sim.world import World
 
 Infer = Callable[..., Chunk]
-"""(Observation), or (observation, waypoints to go on from (d, 14)) where `is_continued`."""
+"""(Observation), or (observation, waypoints to go on from (d, 14)) with a `given_period_s`."""
 Watch = Callable[[Command], None]
 SEAM_S = 0.1
 _ARM = list(ARM_JOINT_INDEX)
@@ -38,14 +38,15 @@ class Timing:
         latency_s: Time from observation to the chunk reaching the bridge [s]; stands for
             rendering, transport and inference, which lockstep would otherwise hide.
         timeout_s: An episode that has not succeeded by then has failed [s].
-        is_continued: The policy is told the waypoints of the running plan that are past when its
-            chunk arrives, one for each period of a chunk that the latency lasts.
+        given_period_s: Period of the waypoints that the policy is told because they are past
+            when its chunk arrives [s]: those of the running plan, or where the arms rest without
+            one; 0 tells it none.
     """
 
     replan_period_s: float = 0.24
     latency_s: float = 0.06
     timeout_s: float = 15.0
-    is_continued: bool = False
+    given_period_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -149,7 +150,7 @@ class _Exchange:
         self._infer, self._timing = infer, timing
         self._next_s = start_s
         self._pending: deque[tuple[float, Chunk]] = deque()
-        self._period_s = 0.0  # of the chunk that came last
+        self._q: NDArray[np.float64] | None = None  # commanded last
         self._seam_s = -math.inf
 
     def turn(self, world: World, cameras: Sequence[CameraSpec] | None, now_s: float) -> None:
@@ -159,7 +160,7 @@ class _Exchange:
             return
         self._next_s += self._timing.replan_period_s
         observation = world.observe(cameras)
-        given = (self._decided(now_s),) if self._timing.is_continued else ()
+        given = (self._decided(now_s),) if self._timing.given_period_s else ()
         started = time.perf_counter()
         chunk = self._infer(observation, *given)
         self._episode.inference_s.append(time.perf_counter() - started)
@@ -167,7 +168,8 @@ class _Exchange:
         self._hand_over(now_s)
 
     def note(self, command: Command, now_s: float) -> None:
-        """Keep the largest acceleration shortly after the last seam."""
+        """Keep what the arms are told, and their largest acceleration after the last seam."""
+        self._q = command.q
         if command.qdd is not None and now_s < self._seam_s + SEAM_S:
             peaks = self._episode.seam_accelerations
             peaks[-1] = max(peaks[-1], float(np.abs(command.qdd[_ARM]).max()))
@@ -177,7 +179,6 @@ class _Exchange:
         episode, plan = self._episode, self._bridge.plan
         while self._pending and self._pending[0][0] <= now_s + 1e-9:
             chunk = self._pending.popleft()[1]
-            self._period_s = chunk.period_s
             episode.chunks += 1
             verdict = self._bridge.on_chunk(chunk, now_s)
             if isinstance(verdict, Rejected):
@@ -189,8 +190,9 @@ class _Exchange:
                 self._seam_s = now_s
 
     def _decided(self, now_s: float) -> NDArray[np.float64]:
-        """Return the running plan's waypoints that are past when the answer comes, (d, 14)."""
-        if not self._period_s:
-            return self._bridge.plan.ahead(np.empty(0))
-        count = math.ceil(self._timing.latency_s / self._period_s - 1e-9)
-        return self._bridge.plan.ahead(now_s + self._period_s * np.arange(1.0, count + 1))
+        """Return the waypoints that are past when the answer comes, (d, 14)."""
+        period_s, bridge = self._timing.given_period_s, self._bridge
+        count = math.ceil(self._timing.latency_s / period_s - 1e-9)
+        if not bridge.plan.is_active and self._q is not None and bridge.is_at_rest:
+            return np.tile(self._q, (count, 1))
+        return bridge.plan.ahead(now_s + period_s * np.arange(1.0, count + 1))

@@ -89,8 +89,7 @@ class Cell:
     @property
     def timing(self) -> Timing:
         """When chunks are asked for and how late they come."""
-        is_continued = self.handover == PREFIX
-        return Timing(self.replan_s, self.latency_s, self.timeout_s, is_continued)
+        return Timing(self.replan_s, self.latency_s, self.timeout_s)
 
     def to_json(self) -> dict[str, object]:
         """Return its attributes as JSON."""

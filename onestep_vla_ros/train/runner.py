@@ -82,7 +82,9 @@ class Runner:
             return run_episode(world, infer, config, seed, cell.timing, cameras, watch)
         efforts: list[Effort] = []
         infer = _noting(infer, self._policy_of(cell), efforts)
-        episode = run_episode(world, infer, config, seed, cell.timing, cameras, watch)
+        period_s = self._policy_of(cell).contract.period_s if cell.handover == PREFIX else 0.0
+        timing = replace(cell.timing, given_period_s=period_s)
+        episode = run_episode(world, infer, config, seed, timing, cameras, watch)
         episode.evaluations = sum(effort.evaluations for effort in efforts)
         episode.more_steps = sum(effort.steps > 1 for effort in efforts)
         return episode

@@ -128,13 +128,24 @@ def test_the_plan_is_told_when_a_chunk_takes_over_and_when_it_ends(robot):
     told = []
     robot.node.create_subscription(JointTrajectory, "bridge/plan", told.append, LATCHED)
     robot.spin(lambda: robot.node.count_subscribers("bridge/plan"), what="discovery")
-    robot.run()
-    robot.spin(lambda: told and told[-1].points, what="the plan")
+    robot.ticks(2)
+    robot.spin(lambda: told and not told[-1].points, what="that nothing is followed")
+    assert robot.enable().success
+    robot.ticks(2)
+    robot.spin(lambda: len(told) > 1, what="that the arms are held")
+    held = trajectory_to_chunk(told[-1])
+    assert np.array_equal(held.q, np.tile(HOME, (2, 1)))
+    assert held.times_s[0] <= robot.now_s
+    assert held.times_s[1] > robot.now_s + 3000.0
+    robot.send_chunk(reach(0.01))
+    robot.ticks(12)
+    robot.spin(lambda: len(told[-1].points) > 2, what="the plan")
     plan, bridge = trajectory_to_chunk(told[-1]), robot.carrier.bridge
     for t_s, q in zip(plan.times_s, plan.q, strict=True):
         assert np.allclose(q, bridge.plan.sample(t_s)[0], atol=1e-9)
     assert plan.times_s[0] == pytest.approx(robot.chunk_s, abs=3 * TC)
     assert plan.times_s[-1] == pytest.approx(bridge.plan.end_s, abs=0.06)
     robot.ticks(80)  # the plan runs out
-    robot.spin(lambda: not told[-1].points, what="that nothing is followed")
-    assert len(told) <= 3
+    robot.spin(lambda: len(told[-1].points) == 2, what="that the arms are held")
+    assert trajectory_to_chunk(told[-1]).q[0, 0] > HOME[0] + 0.01
+    assert len(told) <= 5
