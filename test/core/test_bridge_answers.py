@@ -132,7 +132,7 @@ def test_chunk_joins_at_the_set_points_time_however_late_the_tick(rig, late_s):
     assert command.stamp_s == pytest.approx(rig.now + TC)
     assert rig.bridge.on_chunk(Chunk(rig.wave(now), now, 0.04), now).is_accepted
     state = np.stack([command.q, command.qd, command.qdd])
-    assert rig.bridge._plan.sample(command.stamp_s) == pytest.approx(state, abs=1e-9)
+    assert rig.bridge.plan.sample(command.stamp_s) == pytest.approx(state, abs=1e-9)
 
 
 def test_chunk_before_the_first_tick_joins_one_period_ahead(rig):
@@ -141,7 +141,7 @@ def test_chunk_before_the_first_tick_joins_one_period_ahead(rig):
     rig.home = rig.q - 0.2 * np.sin(2.0 * rig.now)
     assert rig.send(age=0.0).is_accepted
     at_rest = np.stack([rig.q, np.zeros(14), np.zeros(14)])
-    assert rig.bridge._plan.sample(rig.now + TC) == pytest.approx(at_rest, abs=1e-9)
+    assert rig.bridge.plan.sample(rig.now + TC) == pytest.approx(at_rest, abs=1e-9)
 
 
 def test_command_says_yes_or_no_to_whether_a_limit_was_in_the_way(rig):

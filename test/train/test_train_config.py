@@ -15,7 +15,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 def test_both_shipped_runs_are_of_the_same_model_and_the_study_repeats_to_the_bit():
     nano, study = (load_train_config(CONFIG / f"train_{name}.yaml") for name in ("nano", "study"))
-    for name in ("encoder", "head", "images", "batch", "draws", "ema", "learning_rate"):
+    for name in ("encoder", "head", "images", "batch", "draws", "ema"):
         assert getattr(nano, name) == getattr(study, name)
     assert nano.max_minutes > 0.0
     assert (study.max_minutes, study.processes, study.rollout_every) == (0.0, 1, 0)
