@@ -92,16 +92,21 @@ class HandoverExpert(Expert):
         self._is_handed = False
 
     def script(self) -> Iterator[Segment]:
-        """Bring the bar to the plate by way of both hands; look, and try again if need be."""
+        """Bring the bar to the plate by way of both hands; look, and try again if need be.
+
+        It may begin anywhere, also where a policy has got to: with the bar in the receiver's
+        hand, or on the plate already.
+        """
+        self._is_handed = self._is_on_plate()
         for _ in range(ATTEMPTS):
-            if not self._holds(self._giver):
+            if self._is_delivered():
+                return
+            if not self._holds(self._giver) and not self._holds(self._receiver):
                 yield from self._pick()
             if self._holds(self._giver):
                 yield from self._exchange()
             if self._holds(self._receiver) and not self._holds(self._giver):
                 yield from self._meanwhile(self._giver, None, self._deliver())
-            if self._is_delivered():
-                return
 
     def _pick(self) -> Iterator[Segment]:
         arm, self._is_handed = self._giver, False
@@ -210,9 +215,13 @@ class HandoverExpert(Expert):
         return self.stage.is_grasped(BAR, arm)
 
     def _is_delivered(self) -> bool:
+        return self._is_handed and self._is_on_plate()
+
+    def _is_on_plate(self) -> bool:
+        """Is the bar over the plate, and in nobody's hand?"""
         offset = self.stage.position(BAR)[:2] - (self._plate.x_m, self._plate.y_m)
         is_free = not self._holds(self._giver) and not self._holds(self._receiver)
-        return bool(self._is_handed and is_free and np.hypot(*offset) < PLATE_RADIUS_M)
+        return bool(is_free and np.hypot(*offset) < PLATE_RADIUS_M)
 
     def _own_heading(self) -> float:
         """The direction along the bar that leads away from the giver [rad]."""

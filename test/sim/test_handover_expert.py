@@ -136,3 +136,33 @@ def test_phase_of_the_judge_agrees_with_what_the_expert_does(world):
 
     run_expert(world, world.expert(), note)
     assert seen[-4:] == [Phase.WAITING, Phase.GIVEN, Phase.SHARED, Phase.TAKEN]
+
+
+def _run_until(world, expert, is_reached):
+    """Execute the expert's plan up to the first moment at which `is_reached`."""
+    before = world.joint_state()[0]
+    while not is_reached():
+        after = expert.next()
+        for k in range(1, 6):
+            world.step(before + (after - before) * k / 5, PERIOD_S / 5)
+        before = after
+        assert world.time_s < 20.0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_another_expert_goes_on_where_the_receiver_has_the_bar(world, seed):
+    """A giver that reached for it again would be no example for anybody."""
+    world.reset(seed)
+    first = world.expert()
+    _run_until(world, first, lambda: world._judge.phase is Phase.TAKEN)
+    second = world.expert()
+    second.target = first.target
+    plan = run_expert(world, second)
+    assert world.success()
+    assert not _closings(plan, world.scene.giver)
+
+
+def test_another_expert_leaves_a_bar_alone_that_lies_on_the_plate(world):
+    world.reset(0)
+    _run_until(world, world.expert(), world.success)
+    assert not list(world.expert().script())
