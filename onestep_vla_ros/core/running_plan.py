@@ -40,7 +40,7 @@ class RunningPlan:
     def ahead(self, stamp_s: float) -> NDArray[np.float64]:
         """Return the first waypoints after an observation of `stamp_s`, (d, 14) with d <= count.
 
-        None where the plan told last does not reach: nothing is guessed.
+        They end where the plan told last does: nothing is guessed.
         """
         spline = self._spline
         times = stamp_s + self._period_s * np.arange(1.0, self.count + 1)

@@ -17,15 +17,13 @@ from onestep_vla_ros.nodes.messages import chunk_to_trajectory
 from onestep_vla_ros.nodes.qos import LATCHED
 
 PERIOD_S = 0.05
-"""Time between the points of a message [s]: a cubic through them is the plan to 1 mrad."""
-
-
+"""Time between the points of a message [s]."""
 REST_S = 3600.0
 """How long arms that rest are said to go on so: until told otherwise [s]."""
 
 
 class PlanPublisher:
-    """Publishes the plan where somebody listens: it costs a fraction of a millisecond.
+    """Publishes the plan where somebody listens; it is the tick that pays for it.
 
     Without a plan it tells the pose at which the arms are held, and no points when they brake or
     are not commanded at all.
@@ -50,7 +48,7 @@ class PlanPublisher:
             is_at_rest: Commanded arms stand still, or there is no command.
         """
         is_resting = is_at_rest and command.q is not None and not self._plan.is_active
-        present = self._plan.stamp_s if self._plan.is_active else is_resting
+        present = ("plan", self._plan.stamp_s) if self._plan.is_active else ("rest", is_resting)
         if present == self._told or not self._topic.get_subscription_count():
             return
         self._told = present
