@@ -84,6 +84,7 @@ def add_study(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
     sub.add_argument("--jobs", type=int, default=2, help="processes")
     sub.add_argument("--noise", default="sampled", help="decoder noise, as the paper's by default")
+    sub.add_argument("--replan", type=float, default=0.24, help="time between chunks [s]")
     sub.add_argument(
         "--policy", help="checkpoint of a study that trains nothing (the shipped one)"
     )
@@ -112,6 +113,7 @@ def run_study(options: argparse.Namespace) -> int:
             seed=options.seed,
             jobs=options.jobs,
             noise=options.noise,
+            replan_s=options.replan,
             policy=options.policy or str(shipped_checkpoint()),
             is_status=options.status,
             readme=options.readme,

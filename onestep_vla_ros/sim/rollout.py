@@ -26,6 +26,8 @@ Infer = Callable[..., Chunk]
 """(Observation), or (observation, waypoints to go on from (d, 14)) with a `given_period_s`."""
 Watch = Callable[[Command], None]
 SEAM_S = 0.1
+REPLAN_S = 0.24
+"""From one observation handed to the policy to the next, unless said otherwise [s]."""
 _ARM = list(ARM_JOINT_INDEX)
 
 
@@ -43,7 +45,7 @@ class Timing:
             one; 0 tells it none.
     """
 
-    replan_period_s: float = 0.24
+    replan_period_s: float = REPLAN_S
     latency_s: float = 0.06
     timeout_s: float = 15.0
     given_period_s: float = 0.0

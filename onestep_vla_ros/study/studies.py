@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.perturbation import AXES, NO_AXIS
+from onestep_vla_ros.sim.rollout import REPLAN_S
 from onestep_vla_ros.train.cells import (
     ABLATIONS,
     PREFIX,
@@ -82,7 +83,12 @@ class Study:
     has_seams: bool = False
 
     def cells(
-        self, policy: str, tasks: tuple[str, ...], noise: str, variant: Variant | None = None
+        self,
+        policy: str,
+        tasks: tuple[str, ...],
+        noise: str,
+        variant: Variant | None = None,
+        replan_s: float = REPLAN_S,
     ) -> tuple[Cell, ...]:
         """Return the cells of one checkpoint.
 
@@ -91,6 +97,7 @@ class Study:
             tasks: Tasks to evaluate.
             noise: Decoder noise.
             variant: What was trained; None for a given checkpoint.
+            replan_s: Time between two observations [s].
         """
         is_one_step = variant is not None and variant.is_one_step
         axes = Axes(
@@ -98,6 +105,7 @@ class Study:
             tasks=tasks,
             steps=self.steps[:1] if is_one_step else self.steps,
             noises=(noise,),
+            replans_s=(replan_s,),
             latencies_s=self.latencies_s,
             axes=self.axes,
             ablations=self.ablations,

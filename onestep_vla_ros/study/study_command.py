@@ -10,6 +10,7 @@ from pathlib import Path
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.files import read_yaml
 from onestep_vla_ros.report import write_json, write_marked
+from onestep_vla_ros.sim.rollout import REPLAN_S
 from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.study.entry import Entry
 from onestep_vla_ros.study.runs import Run, make_runs, train_all
@@ -45,6 +46,7 @@ class StudyRequest:
         jobs: Processes, for trainings side by side and for episodes.
         noise: Decoder noise of every cell.
         policy: The checkpoint of a study that trains nothing.
+        replan_s: Time between two observations handed to the policy [s].
         is_status: Only say what is done and left, and report on what is there.
         readme: Markdown file whose marked tables are written anew, or None.
         json: File for the result, or None.
@@ -63,6 +65,7 @@ class StudyRequest:
     noise: str
     policy: str
     evaluated: tuple[str, ...] = ()
+    replan_s: float = REPLAN_S
     is_status: bool = False
     readme: Path | None = None
     json: Path | None = None
@@ -106,12 +109,12 @@ def _entries(study: Study, runs: Sequence[Run], request: StudyRequest) -> list[E
     """Return every cell of every training, or of the given checkpoint."""
     tasks = request.evaluated or request.tasks
     if not runs:
-        cells = study.cells(request.policy, tasks, request.noise)
+        cells = study.cells(request.policy, tasks, request.noise, replan_s=request.replan_s)
         return [Entry(None, 0, cell) for cell in cells]
     entries = []
     for run in runs:
         policy = str(run.checkpoint)
-        cells = study.cells(policy, tasks, request.noise, run.variant)
+        cells = study.cells(policy, tasks, request.noise, run.variant, request.replan_s)
         entries += [Entry(run.variant, run.seed, cell) for cell in cells]
     return entries
 
@@ -136,7 +139,7 @@ def _write(study: Study, entries: Sequence[Entry], request: StudyRequest) -> Non
     (folder / "report.md").write_text(report(study, tables, seams), encoding="utf-8")
     more = {"seams": seams_json(seams)} if seams else {}
     figures = {**to_json(study, tables), **more}
-    figures |= {"episodes": request.episodes, "noise": request.noise}
+    figures |= {"episodes": request.episodes, "noise": request.noise, "replan_s": request.replan_s}
     for path in [folder / "report.json", *([request.json] if request.json else [])]:
         write_json(path, "study", request.seed, figures)
     if tables:

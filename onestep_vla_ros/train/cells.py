@@ -11,7 +11,7 @@ from typing import Any
 
 from onestep_vla_ros.core.errors import ConfigError, raise_all
 from onestep_vla_ros.sim.perturbation import AXES, NO_AXIS
-from onestep_vla_ros.sim.rollout import Timing
+from onestep_vla_ros.sim.rollout import REPLAN_S, Timing
 from onestep_vla_ros.sim.stations import task_names
 from onestep_vla_ros.sim.tasks import TASKS, task_named
 
@@ -49,7 +49,7 @@ class Cell:
     task: str
     steps: int | str | None = None
     noise: str | None = None
-    replan_s: float = 0.24
+    replan_s: float = REPLAN_S
     latency_s: float = 0.06
     timeout_s: float = 15.0
     axis: str = NO_AXIS
@@ -116,7 +116,7 @@ class Axes:
     tasks: tuple[str, ...]
     steps: tuple[int | str | None, ...] = (None,)
     noises: tuple[str | None, ...] = (None,)
-    replans_s: tuple[float, ...] = (0.24,)
+    replans_s: tuple[float, ...] = (REPLAN_S,)
     latencies_s: tuple[float, ...] = (0.06,)
     axes: tuple[str, ...] = (NO_AXIS,)
     ablations: tuple[str, ...] = (NO_ABLATION,)

@@ -13,6 +13,7 @@ from onestep_vla_ros.study.studies import (
     Study,
     study_named,
 )
+from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.lerobot_layout import FPS
 
 
@@ -50,6 +51,12 @@ def test_the_axes_are_eight_with_latency_and_their_columns_are_tasks():
     assert rows == ["as trained", *(f"axis {axis}" for axis in AXES), LATE]
     assert len(rows) == 9
     assert {study.place(None, cell)[1] for cell in found} == {"place"}
+
+
+def test_the_time_between_chunks_can_be_set_but_is_never_shorter_than_their_delay():
+    assert {c.replan_s for c in cells("schedules", replan_s=0.48)} == {0.48}
+    assert {c.replan_s for c in cells("schedules")} == {Cell("a", "place").replan_s}
+    assert max(c.replan_s for c in cells("prefix", replan_s=0.48)) == 0.8
 
 
 def test_a_training_belongs_to_one_configuration_in_every_study():
