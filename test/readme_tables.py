@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's parameter tables, from the schema and the shipped values.
+"""The parameter tables of the documentation, from the schema and the shipped values.
 
 Run `python test/readme_tables.py` to write them anew.
 """
@@ -12,19 +12,20 @@ from onestep_vla_ros.core.config import PolicyNodeConfig, SimNodeConfig
 from onestep_vla_ros.core.parameter import markdown_table
 from onestep_vla_ros.files import read_parameters
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "resource" / "pages" / "parameters.md"
 TABLES = {"bridge": BridgeConfig, "policy": PolicyNodeConfig, "sim": SimNodeConfig}
 
 
 def with_tables(text: str) -> str:
-    """Return the README's text with every table as the schema gives it."""
+    """Return the page's text with every table as the schema gives it."""
     for name, kind in TABLES.items():
         table = markdown_table(kind, read_parameters(f"{name}.yaml"))
         pattern = rf"(<!-- parameters: {name} -->\n).*?(<!-- end -->)"
         text, count = re.subn(pattern, lambda m, t=table: m[1] + t + m[2], text, flags=re.DOTALL)
-        assert count == 1, f"README.md has {count} places for the table of {name}"
+        assert count == 1, f"{PAGE.name} has {count} places for the table of {name}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
