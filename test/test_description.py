@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from onestep_vla_ros.core.joints import ARM_DOF, ARMS, JOINT_NAMES, arm_slice
+from onestep_vla_ros.core.tool import FRAME, tool_paths
 
 mujoco = pytest.importorskip("mujoco", reason="mujoco is not installed: pip install .[yam]")
 xacro = pytest.importorskip("xacro", reason="xacro is not installed: pip install .[test]")
@@ -279,3 +280,21 @@ def test_constants_of_the_simulated_station_agree():
     assert pytest.approx(TRAVEL_M, abs=1e-4) == model.GRIPPER_STROKE_M
     text = urdf_of("gazebo")
     assert f"<horizontal_fov>{np.radians(model.WRIST_FOVY_DEG)}" in text
+
+
+def test_the_tool_paths_of_core_are_the_urdfs(ours):
+    """200 random poses inside the limits; `core/tool.py` repeats the URDF's figures."""
+    data = mujoco.MjData(ours)
+    rng = np.random.default_rng(11)
+    q = np.zeros((200, len(JOINT_NAMES)))
+    found = {arm: np.zeros((200, 3)) for arm in ARMS}
+    for row in range(200):
+        for i, name in enumerate(JOINT_NAMES):
+            q[row, i] = rng.uniform(*ours.joint(name).range)
+            data.joint(name).qpos = q[row, i]
+        mujoco.mj_kinematics(ours, data)
+        for arm in ARMS:
+            found[arm][row] = data.body(f"{arm}_tcp").xpos
+    for arm, path in tool_paths(q).items():
+        assert np.abs(path - found[arm]).max() < 1e-8
+    assert FRAME == ours.body(0).name == "world"

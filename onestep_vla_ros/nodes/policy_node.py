@@ -37,6 +37,7 @@ from onestep_vla_ros.nodes.messages import (
     trajectory_to_chunk,
 )
 from onestep_vla_ros.nodes.params import read_parameters
+from onestep_vla_ros.nodes.path_publisher import PathPublisher
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.status import ERROR, OK, WARN, make_status
 from onestep_vla_ros.nodes.trace import InferenceTrace
@@ -73,6 +74,7 @@ class PolicyNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         self._start_pose = self.create_publisher(JointTrajectory, "policy/start_pose", LATCHED)
         self._trace = self.create_publisher(Float64MultiArray, "policy/trace", EVERY)
+        self._path = PathPublisher(self)
         self._trouble = TroubleTeller(self, self._look)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -241,6 +243,7 @@ class PolicyNode(LifecycleNode):
             message.header.stamp = self._time.stamp(chunk.stamp_s)
             self._chunks.publish(message)
             self._trace.publish(trace.shifted(self._time.wire_s(0.0)).to_message())
+            self._path.show(chunk, message.header.stamp)
 
     def _publish_diagnostics(self) -> None:
         worker, efforts = self._worker, self._efforts

@@ -16,14 +16,17 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
+from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
 from tiny_robot import CAMERAS, HOME, SENTENCE, write_tiny_checkpoint  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from onestep_vla_ros.core.chunk import Chunk  # noqa: E402
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES  # noqa: E402
+from onestep_vla_ros.core.joints import ARMS, DOF, JOINT_NAMES  # noqa: E402
+from onestep_vla_ros.core.tool import tool_path  # noqa: E402
 from onestep_vla_ros.files import share_dir  # noqa: E402
 from onestep_vla_ros.nodes.messages import (  # noqa: E402
     arrays_to_joint_state,
@@ -33,6 +36,7 @@ from onestep_vla_ros.nodes.messages import (  # noqa: E402
     trajectory_to_chunk,
     trajectory_to_start_pose,
 )
+from onestep_vla_ros.nodes.path_publisher import PathPublisher  # noqa: E402
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
@@ -122,6 +126,43 @@ def test_chunk_carries_the_capture_time_and_the_contracts_shape(robot):
     assert min(abs(to_seconds(robot.chunks[0].header.stamp) - s) for s in sent) < 1e-6
     robot.until(lambda: int(robot.diagnostics.get("chunks", 0)) > 0, "diagnostics")
     assert float(robot.diagnostics["inference_p50_ms"]) > 0.0
+
+
+def test_the_predicted_path_is_drawn_for_who_looks(robot):
+    """Two lines, from where the tools go first to where they go last, stamped as the chunk."""
+    seen = []
+    robot.node.create_subscription(MarkerArray, "predicted_path", seen.append, EVERY)
+    activate(robot)
+    robot.until(lambda: robot.policy.count_subscribers("predicted_path"), "a listener")
+    robot.instruction.publish(String(data=SENTENCE))
+    robot.until(lambda: robot.send() and seen, "a path")
+    lines = seen[0].markers
+    stamp = lines[0].header.stamp
+    same = []
+    robot.until(
+        lambda: same.extend(c for c in robot.chunks if c.header.stamp == stamp) or same,
+        "its chunk",
+    )
+    chunk = trajectory_to_chunk(same[0])
+    assert [(m.ns, m.type, m.header.frame_id) for m in lines] == [
+        (arm, Marker.LINE_STRIP, "world") for arm in ARMS
+    ]
+    for line in lines:
+        points = np.array([(p.x, p.y, p.z) for p in line.points])
+        assert points == pytest.approx(tool_path(chunk.q, line.ns))
+        assert [c.a for c in line.colors] == sorted((c.a for c in line.colors), reverse=True)
+        assert to_seconds(line.lifetime) == pytest.approx(16 * 0.04)
+
+
+def test_a_chunk_with_nan_is_not_drawn(make_node, spin):
+    node, seen = make_node("drawer"), []
+    node.create_subscription(MarkerArray, "predicted_path", seen.append, EVERY)
+    path, good = PathPublisher(node), np.tile(HOME, (3, 1))
+    spin(lambda: node.count_subscribers("predicted_path"), node, what="itself")
+    path.show(Chunk(np.where(good == HOME[1], np.nan, good), 1.0, 0.1), Time(sec=1))
+    path.show(Chunk(good, 2.0, 0.1), Time(sec=2))
+    spin(lambda: seen, node, what="the good chunk")
+    assert [m.header.stamp.sec for m in seen[0].markers] == [2, 2]
 
 
 def measuring(make_node, folder, **parameters):
