@@ -14,7 +14,7 @@ from onestep_vla_ros.digits.conditions import Run
 from onestep_vla_ros.digits.gap import Inputs
 from onestep_vla_ros.digits.scores import SAMPLED, ZERO, Figures, unpack
 from onestep_vla_ros.study.claims import Table
-from onestep_vla_ros.study.pool import Pool
+from onestep_vla_ros.study.pool import Key, Pool
 from onestep_vla_ros.study.studies import Variant
 
 T_95 = (math.inf, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -170,7 +170,7 @@ def _table(
     noise: str,
     keep: Callable[[Result], list[bool]] | None = None,
 ) -> Table:
-    places: dict[tuple[str, str], dict[tuple[int, int], bool]] = {}
+    places: dict[tuple[str, str], dict[Key, bool]] = {}
     for variant in variants(results, name):
         start = ZERO if variant.is_one_step else noise
         for result in _of(results, name, steps):
@@ -184,6 +184,6 @@ def _table(
                 place = places.setdefault((variant.name, f"K={k}"), {})
                 for i, is_right in enumerate(right):
                     if chosen is None or chosen[i]:
-                        place[result.run.seed, i] = is_right
+                        place[result.run.seed, name, i] = is_right
     pools: Mapping[tuple[str, str], Pool] = {p: Pool(o, 0) for p, o in places.items() if o}
     return pools

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from onestep_vla_ros.study.markdown import p_text
-from onestep_vla_ros.study.pool import Comparison, Pool, compare
+from onestep_vla_ros.study.pool import Comparison, Key, Pool, compare
 from onestep_vla_ros.study.studies import ALPHA_4, ALPHA_8, HORIZONS, REGRESSION, UNIFORM
 from onestep_vla_ros.trials import Z_95
 
@@ -173,7 +173,7 @@ def _between(table: Table, first: tuple[str, str], other: tuple[str, str]) -> Co
     return compare(table[first], table[other])
 
 
-def _gap(table: Table, row: str) -> dict[tuple[int, int], int] | None:
+def _gap(table: Table, row: str) -> dict[Key, int] | None:
     """Return K=10 less K=1 of every episode of a row: -1, 0 or 1."""
     if (row, K1) not in table or (row, K10) not in table:
         return None

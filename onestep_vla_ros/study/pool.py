@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.trials import Paired, wilson
 
-Key = tuple[int, int]
-"""(Seed of the training, seed of the episode)."""
+Key = tuple[int, str, int]
+"""(Seed of the training, task, seed of the episode)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,16 @@ class Pool:
     wrong: int
 
     @staticmethod
-    def of(episodes: Mapping[int, Sequence[Episode]]) -> Pool:
+    def of(episodes: Mapping[int, Sequence[Episode]], task: str = "") -> Pool:
         """Return the pool of a training seed's episodes, by training seed."""
-        outcomes = {(s, e.seed): e.success for s, found in episodes.items() for e in found}
+        outcomes = {(s, task, e.seed): e.success for s, found in episodes.items() for e in found}
         return Pool(outcomes, sum(e.wrong_object for found in episodes.values() for e in found))
+
+    @staticmethod
+    def joined(pools: Sequence[Pool]) -> Pool:
+        """Return all episodes of pools of different tasks as one."""
+        outcomes = {key: ok for pool in pools for key, ok in pool.outcomes.items()}
+        return Pool(outcomes, sum(pool.wrong for pool in pools))
 
     @property
     def trials(self) -> int:
@@ -45,8 +51,8 @@ class Pool:
     def by_seed(self) -> dict[int, float]:
         """Success rate of each training seed."""
         return {
-            seed: _mean([ok for (s, _), ok in self.outcomes.items() if s == seed])
-            for seed in sorted({s for s, _ in self.outcomes})
+            seed: _mean([ok for (s, _, _), ok in self.outcomes.items() if s == seed])
+            for seed in sorted({s for s, _, _ in self.outcomes})
         }
 
     @property
@@ -76,7 +82,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two pools on the episodes both have: same training seed, same episode seed.
+    """Two pools on the episodes both have: same training seed, same task, same episode seed.
 
     Attributes:
         paired: All of them, the reference first.
@@ -108,7 +114,7 @@ def compare(reference: Pool, other: Pool) -> Comparison | None:
         return None
     first, second = ([pool.outcomes[k] for k in keys] for pool in (reference, other))
     differences: dict[int, list[int]] = {}
-    for (seed, _), a, b in zip(keys, first, second, strict=True):
+    for (seed, _, _), a, b in zip(keys, first, second, strict=True):
         differences.setdefault(seed, []).append(int(b) - int(a))
     return Comparison(
         Paired.count(first, second), {s: sum(d) / len(d) for s, d in differences.items()}

@@ -64,6 +64,7 @@ class Study:
         is_over_columns: The picture's curves are the rows; otherwise the columns.
         max_age_s: Oldest observation the bridge takes [s]; None is config/bridge.yaml's.
         is_sequential: The next observation is taken when the chunk of the last has arrived.
+        is_joined: Also tabulate all tasks as one.
         has_seams: Also tabulate how well a chunk fits the plan it replaces.
     """
 
@@ -80,6 +81,7 @@ class Study:
     ablations: tuple[str, ...] = ABLATIONS[:1]
     max_age_s: float | None = None
     is_sequential: bool = False
+    is_joined: bool = False
     has_seams: bool = False
 
     def cells(
@@ -165,6 +167,7 @@ STUDIES: Mapping[str, Study] = {
             about="Training-time distribution of the noise level by decoder steps.",
             under="decoder steps K",
             is_over_columns=True,
+            is_joined=True,
             steps=(1, 2, 5, 10),
         ),
         Study(

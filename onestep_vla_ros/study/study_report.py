@@ -20,7 +20,7 @@ _NONE, _SAME = "–", "the same"
 
 
 def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[str, Table]:
-    """Return each task's pools by row and column, in the order of the study."""
+    """Return each task's pools by row and column, and perhaps those of all tasks as one."""
     grouped: dict[str, dict[tuple[str, str], dict[int, list[Episode]]]] = {}
     for entry in entries:
         episodes = results.get(entry.cell)
@@ -28,10 +28,19 @@ def tabulate(study: Study, entries: Sequence[Entry], results: Results) -> dict[s
             place = study.place(entry.variant, entry.cell)
             group = grouped.setdefault(entry.cell.task, {}).setdefault(place, {})
             group.setdefault(entry.seed, []).extend(episodes)
-    return {
-        task: {place: Pool.of(group) for place, group in places.items()}
+    tables: dict[str, Table] = {
+        task: {place: Pool.of(group, task) for place, group in places.items()}
         for task, places in grouped.items()
     }
+    if study.is_joined and len(tables) > 1:
+        tables[" and ".join(tables)] = _joined(list(tables.values()))
+    return tables
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    """Return all tasks as one, where each of them has episodes."""
+    places = [place for place in tables[0] if all(place in table for table in tables)]
+    return {place: Pool.joined([table[place] for table in tables]) for place in places}
 
 
 def study_markdown(

@@ -25,3 +25,13 @@ def test_pairs_are_of_the_same_training_and_the_same_episode():
     assert found.by_seed == {0: pytest.approx(0.3), 1: pytest.approx(-0.1)}
     assert not found.all_seeds(1)
     assert compare(first, Pool.of({5: make_episodes(1.0)})) is None
+
+
+def test_tasks_joined_are_paired_task_by_task():
+    places, lifts = ({0: make_episodes(rate, 40)} for rate in (1.0, 0.5))
+    one = Pool.joined([Pool.of(places, "place"), Pool.of(lifts, "lift")])
+    assert (one.successes, one.trials) == (60, 80)
+    other = Pool.joined([Pool.of(places, "place"), Pool.of(places, "lift")])
+    assert compare(one, other).paired.trials == 80
+    assert (compare(one, other).paired.gained, compare(one, other).paired.lost) == (20, 0)
+    assert compare(Pool.of(places, "place"), Pool.of(places, "lift")) is None

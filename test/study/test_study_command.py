@@ -74,6 +74,17 @@ def test_a_study_trains_evaluates_and_says_what_came_out(made_up, tmp_path, caps
     assert "trainings: 0 of 10, 0 begun; episodes: 0 of 680" in capsys.readouterr().out
 
 
+def test_schedules_of_several_tasks_are_also_tabulated_as_one(made_up, tmp_path):
+    result = tmp_path / "r.json"
+    tasks = ["--tasks", "place", "handover", "--episodes", 10, "--seeds", 1, "--jobs", 1]
+    call("schedules", "--out", tmp_path / "s", *tasks, "--json", result)
+    rows = json.loads(result.read_text())["rows"]
+    assert {r["task"] for r in rows} == {"place", "handover", "place and handover"}
+    assert {r["episodes"] for r in rows if r["task"] == "place and handover"} == {20}
+    report = (tmp_path / "s" / "schedules" / "report.md").read_text()
+    assert "- **C1** (place and handover)" in report
+
+
 def test_what_is_trained_is_not_trained_again(made_up, tmp_path, capsys):
     arguments = ["schedules", "--out", tmp_path, "--episodes", 10, "--jobs", 1]
     call(*arguments, "--seeds", 1)
