@@ -135,15 +135,14 @@ def test_the_predicted_path_is_drawn_for_who_looks(robot):
     activate(robot)
     robot.until(lambda: robot.policy.count_subscribers("predicted_path"), "a listener")
     robot.instruction.publish(String(data=SENTENCE))
-    robot.until(lambda: robot.send() and seen, "a path")
-    lines = seen[0].markers
-    stamp = lines[0].header.stamp
-    same = []
-    robot.until(
-        lambda: same.extend(c for c in robot.chunks if c.header.stamp == stamp) or same,
-        "its chunk",
-    )
-    chunk = trajectory_to_chunk(same[0])
+
+    def pair():
+        chunks = {to_seconds(c.header.stamp): trajectory_to_chunk(c) for c in robot.chunks}
+        stamps = [to_seconds(path.markers[0].header.stamp) for path in seen]
+        return [(p.markers, chunks[t]) for p, t in zip(seen, stamps, strict=True) if t in chunks]
+
+    robot.until(lambda: robot.send() and pair(), "a chunk and its path")
+    lines, chunk = pair()[0]
     assert [(m.ns, m.type, m.header.frame_id) for m in lines] == [
         (arm, Marker.LINE_STRIP, "world") for arm in ARMS
     ]
