@@ -119,6 +119,12 @@ def velocity_loss(
     action = action.unsqueeze(1)  # (B, 1, H, D)
     noise = _noise(action, draws, generator)
     tau = schedule.sample((batch, draws), generator).to(action)
+    silent = schedule.without_noise((batch, draws), generator)
+    if silent is not None:
+        noise, tau = (
+            noise.masked_fill(_per_element(silent, noise), 0.0),
+            tau.masked_fill(silent, 1),
+        )
     if prefix:
         given = draw_given((batch, draws), action.shape[2], prefix, generator)
         tau = tau.unsqueeze(-1).masked_fill(given, 0.0)  # (B, N, H)

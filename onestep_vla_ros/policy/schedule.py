@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How noise levels are drawn during training: a base distribution and the α-shift.
+"""Where in the flow a head is trained: noise levels by a base distribution and the α-shift.
 
 Source: "Let It Be Simple: One-Step Action Generation for Vision-Language-Action Models"
 (arXiv 2606.05737). Canonical time of this project: τ = 1 is pure noise, τ = 0 is clean.
@@ -33,10 +33,14 @@ class Schedule:
         base: One of `BASES`; "pure_noise" trains one step alone, K > 1 is then meaningless.
         alpha: Shift α ≥ 1; 1 leaves the base as it is, the paper uses 3, 4 and 8.
             The median of the shifted uniform base is α / (1 + α).
+        zero_share: Part of the draws that are at τ = 1 with no noise at all (ε = 0), where one
+            step from zero noise begins: far from every sample of N(0, I), so that a head that
+            never saw it extrapolates there. Not the paper's, which has 0.
     """
 
     base: str = "uniform"
     alpha: float = 4.0
+    zero_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for an unknown base or a shift below 1."""
@@ -44,6 +48,8 @@ class Schedule:
             raise ConfigError("unknown base of the schedule", got=self.base, allowed=list(BASES))
         if not 1.0 <= self.alpha <= 100.0:
             raise ConfigError("shift alpha out of range", got=self.alpha, allowed="1 to 100")
+        if not 0.0 <= self.zero_share <= 1.0:
+            raise ConfigError("share of zero noise", got=self.zero_share, allowed="0 to 1")
 
     def quantile(self, share: torch.Tensor) -> torch.Tensor:
         """Return the τ below which `share` (0 to 1) of the levels lie.
@@ -67,3 +73,12 @@ class Schedule:
         if self.base == "pure_noise":
             return torch.ones(shape, device=device)
         return self.quantile(torch.rand(shape, generator=generator, device=device))
+
+    def without_noise(
+        self, shape: tuple[int, ...], generator: torch.Generator | None = None
+    ) -> torch.Tensor | None:
+        """Return which draws are at zero noise, bool of `shape`; None, undrawn, when none are."""
+        if not self.zero_share:
+            return None
+        device = generator.device if generator is not None else None
+        return torch.rand(shape, generator=generator, device=device) < self.zero_share

@@ -67,7 +67,7 @@ class Learner:
     ) -> None:
         self.model, self.config, self.step = model, config, 0
         self._reduce = reduce
-        self._schedule = Schedule(config.base, config.alpha)
+        self._schedule = Schedule(config.base, config.alpha, config.zero_share)
         self._scale = LossScale(config.precision == "fp16")
         self._readout = KeyframeReadout(model.encoder) if config.keyframe_weight > 0.0 else None
         self._parameters = [p for p in model.parameters() if p.requires_grad]

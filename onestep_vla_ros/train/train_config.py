@@ -77,6 +77,12 @@ class TrainConfig:
     )
     base: str = param("Base distribution of the noise level", choices=BASES)
     alpha: float = param("Shift toward high noise; 1 is none", low=1.0, high=100.0)
+    zero_share: float = param(
+        "Part of flow's draws at level 1 without noise, where one step from zero noise begins; 0 "
+        "is the paper's",
+        low=0.0,
+        high=1.0,
+    )
     draws: int = param("(noise, level) draws that share one encoder pass", low=1, high=64)
     batch: int = param("Samples a step over all processes", low=1, high=65536)
     max_steps: int = param("Steps after which the run ends", low=1, high=10**9)

@@ -308,3 +308,34 @@ def test_training_loss_of_flow_is_the_velocity_loss_to_the_bit():
     t = tau[..., None, None]
     error = velocity(t * noise + (1 - t) * a, tau) - (noise - a)
     assert error.square().mean() == plain
+
+
+def test_flow_without_any_noise_is_the_regression():
+    """v(0, 1) = −â, so the loss is that of the chunk which one step from zero noise gives."""
+    action = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(1))
+    velocity = lambda x, tau: 0.3 * x - 0.2 * tau[..., None, None]  # noqa: E731
+    found = training_loss("flow", velocity, action, Schedule(zero_share=1.0), 2)
+    assert found == pytest.approx(float((action - 0.2).square().mean()))
+    assert found == pytest.approx(
+        float(training_loss("regression", velocity, action, Schedule(), 1))
+    )
+
+
+def test_draws_without_noise_keep_their_given_waypoints():
+    action = torch.randn(4, 5, 2, generator=torch.Generator().manual_seed(1))
+    seen = []
+
+    def velocity(x, tau):
+        seen.append((x, tau))
+        return torch.zeros_like(x)
+
+    schedule = Schedule(zero_share=1.0)
+    training_loss(
+        "flow", velocity, action, schedule, 8, torch.Generator().manual_seed(3), prefix=4
+    )
+    ((x, tau),) = seen
+    given = tau == 0.0
+    assert 0 < given.sum() < given.numel()
+    assert (tau[~given] == 1.0).all()
+    assert (x[~given] == 0.0).all()
+    assert torch.equal(x[given], action.unsqueeze(1).expand_as(x)[given])

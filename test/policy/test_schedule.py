@@ -120,6 +120,22 @@ def test_unknown_base_and_small_alpha_are_refused(base, alpha):
         Schedule(base, alpha)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_outside_0_to_1_is_refused(share):
+    with pytest.raises(ConfigError, match="zero noise"):
+        Schedule(zero_share=share)
+
+
+def test_a_share_of_the_draws_is_without_noise():
+    generator = torch.Generator().manual_seed(0)
+    found = Schedule(zero_share=0.25).without_noise((20_000,), generator)
+    assert found.float().mean() == pytest.approx(0.25, abs=0.012)  # four standard deviations
+    assert Schedule(zero_share=1.0).without_noise((100,), generator).all()
+    before = generator.get_state()
+    assert Schedule().without_noise((7, 2), generator) is None
+    assert torch.equal(generator.get_state(), before)
+
+
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_pure_noise_is_the_last_level_alone(alpha):
     generator = torch.Generator().manual_seed(0)

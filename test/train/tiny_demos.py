@@ -99,6 +99,7 @@ def make_config(**changes) -> TrainConfig:
         "objective": "flow",
         "base": "uniform",
         "alpha": 4.0,
+        "zero_share": 0.0,
         "draws": 2,
         "batch": 8,
         "max_steps": 12,
