@@ -121,10 +121,9 @@ def velocity_loss(
     tau = schedule.sample((batch, draws), generator).to(action)
     silent = schedule.without_noise((batch, draws), generator)
     if silent is not None:
-        noise, tau = (
-            noise.masked_fill(_per_element(silent, noise), 0.0),
-            tau.masked_fill(silent, 1),
-        )
+        silent = silent.to(tau.device)
+        noise = noise.masked_fill(_per_element(silent, noise), 0.0)
+        tau = tau.masked_fill(silent, 1.0)
     if prefix:
         given = draw_given((batch, draws), action.shape[2], prefix, generator)
         tau = tau.unsqueeze(-1).masked_fill(given, 0.0)  # (B, N, H)

@@ -43,7 +43,7 @@ class Schedule:
     zero_share: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise `ConfigError` for an unknown base or a shift below 1."""
+        """Raise `ConfigError` for an unknown base, a shift below 1 or a share that is none."""
         if self.base not in BASES:
             raise ConfigError("unknown base of the schedule", got=self.base, allowed=list(BASES))
         if not 1.0 <= self.alpha <= 100.0:

@@ -16,7 +16,6 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import Float64MultiArray, String  # noqa: E402
@@ -36,7 +35,6 @@ from onestep_vla_ros.nodes.messages import (  # noqa: E402
     trajectory_to_chunk,
     trajectory_to_start_pose,
 )
-from onestep_vla_ros.nodes.path_publisher import PathPublisher  # noqa: E402
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, SENSOR  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
@@ -151,17 +149,6 @@ def test_the_predicted_path_is_drawn_for_who_looks(robot):
         assert points == pytest.approx(tool_path(chunk.q, line.ns))
         assert [c.a for c in line.colors] == sorted((c.a for c in line.colors), reverse=True)
         assert to_seconds(line.lifetime) == pytest.approx(16 * 0.04)
-
-
-def test_a_chunk_with_nan_is_not_drawn(make_node, spin):
-    node, seen = make_node("drawer"), []
-    node.create_subscription(MarkerArray, "predicted_path", seen.append, EVERY)
-    path, good = PathPublisher(node), np.tile(HOME, (3, 1))
-    spin(lambda: node.count_subscribers("predicted_path"), node, what="itself")
-    path.show(Chunk(np.where(good == HOME[1], np.nan, good), 1.0, 0.1), Time(sec=1))
-    path.show(Chunk(good, 2.0, 0.1), Time(sec=2))
-    spin(lambda: seen, node, what="the good chunk")
-    assert [m.header.stamp.sec for m in seen[0].markers] == [2, 2]
 
 
 def measuring(make_node, folder, **parameters):

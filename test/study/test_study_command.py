@@ -77,7 +77,8 @@ def test_a_study_trains_evaluates_and_says_what_came_out(made_up, tmp_path, caps
 def test_schedules_of_several_tasks_are_also_tabulated_as_one(made_up, tmp_path):
     result = tmp_path / "r.json"
     tasks = ["--tasks", "place", "handover", "--episodes", 10, "--seeds", 1, "--jobs", 1]
-    call("schedules", "--out", tmp_path / "s", *tasks, "--json", result)
+    call("schedules", "--out", tmp_path / "s", *tasks, "--replan", 0.48, "--json", result)
+    assert {c.replan_s for c in made_up.cells} == {0.48}
     rows = json.loads(result.read_text())["rows"]
     assert {r["task"] for r in rows} == {"place", "handover", "place and handover"}
     assert {r["episodes"] for r in rows if r["task"] == "place and handover"} == {20}
