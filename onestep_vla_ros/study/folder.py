@@ -54,7 +54,9 @@ def declared(folder: Path) -> tuple[Cell, ...]:
 def read_results(folder: Path) -> Results:
     """Return every finished episode there, cells as declared, episodes by seed."""
     found: dict[Cell, list[Episode]] = {cell: [] for cell in declared(folder)}
-    for (cell, _), record in sorted(read_records(folder / NAME).items(), key=lambda r: r[0][1]):
+    for (cell, _), record in sorted(
+        read_records(folder / NAME, Cell.from_json).items(), key=lambda r: r[0][1]
+    ):
         found.setdefault(cell, []).append(record.episode)
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onestep_vla_ros.study.runs import Run, is_finished, progress
+from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.episode_log import NAME, read_records
 from onestep_vla_ros.train.grid import Grid
 
@@ -15,7 +16,7 @@ def status_line(runs: Sequence[Run], grid: Grid, out: Path) -> str:
     """Return one line: trainings, episodes and the time left at the speed seen so far."""
     parts: list[str] = []
     training = _training_minutes(runs, parts)
-    records = read_records(out / NAME)
+    records = read_records(out / NAME, Cell.from_json)
     jobs = [(cell, seed) for cell in grid.cells for seed in grid.seeds]
     done = [records[job] for job in jobs if job in records]
     left = len(jobs) - len(done)

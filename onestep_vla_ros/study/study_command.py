@@ -24,6 +24,7 @@ from onestep_vla_ros.study.study_report import (
     tabulate,
     to_json,
 )
+from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.episode_log import NAME, read_records
 from onestep_vla_ros.train.grid import Grid, resolved, run_grid
 
@@ -127,7 +128,7 @@ def _grid(entries: Sequence[Entry], request: StudyRequest) -> Grid:
 def _write(study: Study, entries: Sequence[Entry], request: StudyRequest) -> None:
     """Write report, picture and JSON from the episodes there are."""
     seeds = range(request.seed, request.seed + request.episodes)
-    records = read_records(request.out / NAME)
+    records = read_records(request.out / NAME, Cell.from_json)
     results = {
         cell: [records[cell, s].episode for s in seeds if (cell, s) in records]
         for cell in dict.fromkeys(entry.cell for entry in entries)

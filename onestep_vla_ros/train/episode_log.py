@@ -6,22 +6,40 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
 from onestep_vla_ros.core.errors import ConfigError, DatasetError, OneStepError
 from onestep_vla_ros.sim.rollout import Episode
-from onestep_vla_ros.train.cells import Cell
 
 NAME = "episodes.jsonl"
 LATER = {"evaluations", "more_steps", "seams_rad", "seam_accelerations"}
 """What an episode says that those of older logs do not."""
 
 
+class AnyCell(Protocol):
+    """What every world's cells have in common; they hash by their values."""
+
+    @property
+    def policy(self) -> str:
+        """Checkpoint folder, or `EXPERT`."""
+        ...
+
+    def to_json(self) -> dict[str, object]:
+        """Return its attributes as JSON."""
+        ...
+
+
+AnyCellT = TypeVar("AnyCellT", bound=AnyCell)
+Read = Callable[[Mapping[str, object]], AnyCellT]
+"""Returns the cell that `to_json` wrote."""
+
+
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(Generic[AnyCellT]):
     """One finished episode.
 
     Attributes:
@@ -31,7 +49,7 @@ class Record:
         wall_s: What it took its process [s].
     """
 
-    cell: Cell
+    cell: AnyCellT
     weights: str
     episode: Episode
     wall_s: float = 0.0
@@ -49,22 +67,26 @@ class Record:
         return json.dumps(data, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
     @staticmethod
-    def from_line(line: bytes) -> Record:
-        """Return the record of a line; raise `ValueError`, `KeyError`, ... on another."""
+    def from_line(line: bytes, read: Read[AnyCellT]) -> Record[AnyCellT]:
+        """Return the record of a line, its cell by `read`.
+
+        Raises:
+            ValueError, KeyError, TypeError, OneStepError: It is none.
+        """
         data = json.loads(line)
         episode = data["episode"]
         known = {f.name for f in fields(Episode)}
         if not known - LATER <= set(episode) <= known:
             raise ValueError(f"episode has other keys: {sorted(episode)}")
         return Record(
-            cell=Cell.from_json(data["cell"]),
+            cell=read(data["cell"]),
             weights=str(data["weights"]),
             episode=Episode(**episode),
             wall_s=float(data["wall_s"]),
         )
 
 
-class EpisodeLog:
+class EpisodeLog(Generic[AnyCellT]):
     """Appends to the file and reads it back; one writer at a time.
 
     Only whole lines count: what a kill left of the last one is cut off when the file is opened
@@ -72,14 +94,15 @@ class EpisodeLog:
 
     Args:
         folder: Where the file lies; it is made.
+        read: Of the world whose episodes these are.
 
     Raises:
         ConfigError: Another process is writing there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read: Read[AnyCellT]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / NAME
+        self._path, self._read = folder / NAME, read
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,20 +114,20 @@ class EpisodeLog:
         whole = self._path.read_bytes().rpartition(b"\n")
         os.truncate(self._file, len(whole[0]) + len(whole[1]))
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Record[AnyCellT]) -> None:
         """Write one line, and have it on the disk on return."""
         os.write(self._file, record.to_line())
         os.fsync(self._file)
 
-    def records(self) -> dict[tuple[Cell, int], Record]:
+    def records(self) -> dict[tuple[AnyCellT, int], Record[AnyCellT]]:
         """Return the episodes there are by cell and seed."""
-        return read_records(self._path)
+        return read_records(self._path, self._read)
 
     def close(self) -> None:
         """Let another writer in."""
         os.close(self._file)
 
-    def __enter__(self) -> EpisodeLog:
+    def __enter__(self) -> EpisodeLog[AnyCellT]:
         """Return this log."""
         return self
 
@@ -118,17 +141,17 @@ class EpisodeLog:
         self.close()
 
 
-def read_records(path: Path) -> dict[tuple[Cell, int], Record]:
+def read_records(path: Path, read: Read[AnyCellT]) -> dict[tuple[AnyCellT, int], Record[AnyCellT]]:
     """Return the episodes in a file by cell and seed; a cut last line does not count.
 
     Raises:
         DatasetError: A line in it is damaged.
     """
-    found: dict[tuple[Cell, int], Record] = {}
+    found: dict[tuple[AnyCellT, int], Record[AnyCellT]] = {}
     content = path.read_bytes() if path.is_file() else b""
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
-            record = Record.from_line(line)
+            record = Record.from_line(line, read)
         except (ValueError, KeyError, TypeError, OneStepError) as error:
             raise DatasetError(
                 f"{path}, line {number} is damaged",
@@ -140,7 +163,9 @@ def read_records(path: Path) -> dict[tuple[Cell, int], Record]:
 
 
 def check_weights(
-    records: Mapping[tuple[Cell, int], Record], weights: Mapping[str, str], where: Path
+    records: Mapping[tuple[AnyCellT, int], Record[AnyCellT]],
+    weights: Mapping[str, str],
+    where: Path,
 ) -> None:
     """Refuse to mix episodes of a checkpoint with those of an older one in the same folder.
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Generic
 
 import tqdm
 
@@ -17,7 +18,7 @@ from onestep_vla_ros.core.errors import ConfigError, OneStepError
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.train.cells import EXPERT, Cell
 from onestep_vla_ros.train.crew import share
-from onestep_vla_ros.train.episode_log import EpisodeLog, Record, check_weights
+from onestep_vla_ros.train.episode_log import AnyCellT, EpisodeLog, Read, Record, check_weights
 from onestep_vla_ros.train.runner import Runner, resolve
 
 Results = Mapping[Cell, list[Episode]]
@@ -77,14 +78,40 @@ def run_grid(grid: Grid, out: Path | None = None, *, progress: bool = True) -> R
         ConfigError: The folder holds episodes of other weights, or another process writes it.
         OneStepError: A process failed; what is done stays done.
     """
-    weights = {cell.policy: fingerprint(cell.policy) for cell in grid.cells}
+    jobs = Jobs(_in_order(grid), grid.jobs, _open, Cell.from_json)
+    found = run_jobs(jobs, out, progress=progress)
+    return {cell: [found[cell, seed] for seed in grid.seeds] for cell in grid.cells}
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs(Generic[AnyCellT]):
+    """Episodes of any world.
+
+    Attributes:
+        every: All of them, in the order in which they are handed out.
+        processes: That share them.
+        open: Called once in each process; returns what runs one and says what it took [s].
+        read: Returns a cell that the log holds.
+    """
+
+    every: Sequence[tuple[AnyCellT, int]]
+    processes: int
+    open: Callable[[], Callable[[tuple[AnyCellT, int]], tuple[Episode, float]]]
+    read: Read[AnyCellT]
+
+
+def run_jobs(
+    jobs: Jobs[AnyCellT], out: Path | None = None, *, progress: bool = True
+) -> dict[tuple[AnyCellT, int], Episode]:
+    """Run what is not there yet and return every episode; arguments and errors as `run_grid`."""
+    weights = {cell.policy: fingerprint(cell.policy) for cell, _ in jobs.every}
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(EpisodeLog(out)) if out else None
+        log = stack.enter_context(EpisodeLog(out, jobs.read)) if out else None
         there = log.records() if log else {}
         check_weights(there, weights, out or Path())
         found = {key: record.episode for key, record in there.items()}
-        todo = [job for job in _in_order(grid) if job not in found]
-        total = len(grid.cells) * grid.episodes
+        todo = [job for job in jobs.every if job not in found]
+        total = len(jobs.every)
         bar = tqdm.tqdm(
             total=total,
             initial=total - len(todo),
@@ -93,12 +120,12 @@ def run_grid(grid: Grid, out: Path | None = None, *, progress: bool = True) -> R
             disable=not progress,
         )
         stack.enter_context(bar)
-        for (cell, seed), (episode, wall_s) in share(todo, grid.jobs, _open):
+        for (cell, seed), (episode, wall_s) in share(todo, jobs.processes, jobs.open):
             found[cell, seed] = episode
             if log is not None:
                 log.append(Record(cell, weights[cell.policy], episode, wall_s))
             bar.update()
-    return {cell: [found[cell, seed] for seed in grid.seeds] for cell in grid.cells}
+    return found
 
 
 def fingerprint(policy: str) -> str:

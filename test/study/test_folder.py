@@ -19,7 +19,7 @@ ONE, TEN = make_cell(steps=1), make_cell(steps=10)
 
 
 def fill(folder, results):
-    with EpisodeLog(folder) as log:
+    with EpisodeLog(folder, Cell.from_json) as log:
         for cell, episodes in results.items():
             for episode in reversed(episodes):
                 log.append(Record(cell, "w", episode))

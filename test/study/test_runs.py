@@ -107,7 +107,7 @@ def test_the_status_says_what_is_done_what_is_left_and_how_long(runs, tmp_path):
     write_checkpoint(runs[0])
     write_log(runs[0], 100, 60.0)
     write_log(runs[1], 50, 30.0)
-    with EpisodeLog(tmp_path) as log:
+    with EpisodeLog(tmp_path, Cell.from_json) as log:
         for seed in range(10):
             log.append(Record(cell, "w", Episode(seed, "s", True), wall_s=60.0))
     line = status_line(runs, grid, tmp_path)

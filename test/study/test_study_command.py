@@ -12,6 +12,7 @@ from onestep_vla_ros.cli_study import add_study, run_study
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.study import runs as runs_file
 from onestep_vla_ros.study import study_command
+from onestep_vla_ros.train.cells import Cell
 from onestep_vla_ros.train.episode_log import EpisodeLog, Record
 
 RATES = {"uniform": 0.8, "beta": 0.85, "alpha4": 0.95, "alpha8": 0.9, "regression": 0.94}
@@ -38,7 +39,7 @@ def made_up(monkeypatch):
 
     def run(grid, out):
         seen.cells = grid.cells
-        with EpisodeLog(out) as log:
+        with EpisodeLog(out, Cell.from_json) as log:
             for cell in grid.cells:
                 name = cell.policy.split("/")[-2].partition("-")[0]
                 rate = RATES.get(name, 0.9) - (0.4 if cell.latency_s > 0.25 else 0.0)

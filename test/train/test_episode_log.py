@@ -17,14 +17,14 @@ def record(seed, **changes):
 
 
 def write(folder, *seeds):
-    with EpisodeLog(folder) as log:
+    with EpisodeLog(folder, Cell.from_json) as log:
         for seed in seeds:
             log.append(record(seed))
 
 
 def test_records_come_back_as_written_but_for_nanoseconds(tmp_path):
     write(tmp_path, 3, 1)
-    with EpisodeLog(tmp_path) as log:
+    with EpisodeLog(tmp_path, Cell.from_json) as log:
         found = log.records()
     assert list(found) == [(CELL, 3), (CELL, 1)]
     assert found[CELL, 3].episode.inference_s == [0.010123, 0.02]
@@ -37,7 +37,7 @@ def test_a_line_cut_by_a_kill_is_dropped_and_written_anew(tmp_path, kept):
     path = tmp_path / NAME
     whole = path.read_bytes()
     path.write_bytes(whole + record(2).to_line()[:kept])
-    with EpisodeLog(tmp_path) as log:
+    with EpisodeLog(tmp_path, Cell.from_json) as log:
         assert [seed for _, seed in log.records()] == [0, 1]
         log.append(record(2))
     assert path.read_bytes() == whole + record(2).to_line()
@@ -47,7 +47,10 @@ def test_a_damaged_line_is_named(tmp_path):
     write(tmp_path, 0, 1)
     path = tmp_path / NAME
     path.write_bytes(path.read_bytes().replace(b'"seed":0', b'"sead":0'))
-    with EpisodeLog(tmp_path) as log, pytest.raises(DatasetError, match=r"line 1 .*other keys"):
+    with (
+        EpisodeLog(tmp_path, Cell.from_json) as log,
+        pytest.raises(DatasetError, match=r"line 1 .*other keys"),
+    ):
         log.records()
 
 
@@ -55,20 +58,23 @@ def test_episodes_of_logs_from_before_steps_were_counted_are_read(tmp_path):
     write(tmp_path, 0)
     path = tmp_path / NAME
     path.write_bytes(path.read_bytes().replace(b',"evaluations":0,"more_steps":0', b""))
-    with EpisodeLog(tmp_path) as log:
+    with EpisodeLog(tmp_path, Cell.from_json) as log:
         assert log.records()[CELL, 0].episode.evaluations == 0
 
 
 def test_a_seed_written_twice_counts_once(tmp_path):
     write(tmp_path, 5, 5)
-    with EpisodeLog(tmp_path) as log:
+    with EpisodeLog(tmp_path, Cell.from_json) as log:
         assert len(log.records()) == 1
 
 
 def test_two_writers_are_refused(tmp_path):
-    with EpisodeLog(tmp_path), pytest.raises(ConfigError, match="another evaluation"):
-        EpisodeLog(tmp_path)
-    EpisodeLog(tmp_path).close()
+    with (
+        EpisodeLog(tmp_path, Cell.from_json),
+        pytest.raises(ConfigError, match="another evaluation"),
+    ):
+        EpisodeLog(tmp_path, Cell.from_json)
+    EpisodeLog(tmp_path, Cell.from_json).close()
 
 
 def test_episodes_of_other_weights_are_not_mixed_in(tmp_path):

@@ -89,12 +89,12 @@ def test_a_run_killed_at_any_moment_ends_its_workers_and_goes_on_to_the_same_res
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    done = len(read_records(path))
+    done = len(read_records(path, Cell.from_json))
     assert 5 <= done < 24
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     cells = tuple(replace(CELLS[0], latency_s=s) for s in (0.06, 0.2))
     after = run_grid(Grid(cells, 12, 40), tmp_path / "out", progress=False)
-    assert len(read_records(path)) == 24
+    assert len(read_records(path, Cell.from_json)) == 24
     assert facts(after) == facts(run_grid(Grid(cells, 12, 40), progress=False))
 
 
