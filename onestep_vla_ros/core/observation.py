@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import ObservationError
-from onestep_vla_ros.core.joints import DOF
 
 MAX_INSTRUCTION_CHARS = 512
 
@@ -49,8 +48,9 @@ class Observation:
     Attributes:
         images: Camera name to RGB image, (H, W, 3) uint8.
         image_stamps_s: Camera name to capture time [s].
-        q: Measured positions, (14,) [rad, gripper 0 closed .. 1 open].
-        qd: Measured velocities, (14,) [rad/s, gripper 1/s].
+        q: Measured state, (D,): the 14 positions [rad, gripper 0 closed .. 1 open], or what
+            another robot's contract says.
+        qd: Its velocity, (D,) [rad/s, gripper 1/s].
         joint_stamp_s: When `q` was measured [s].
         instruction: What to do, 1 to 512 characters.
     """
@@ -80,14 +80,20 @@ class Observation:
             _freeze(image)
         for field in ("q", "qd"):
             value = np.array(getattr(self, field), dtype=np.float64)
-            if value.shape != (DOF,) or not np.isfinite(value).all():
+            if value.ndim != 1 or not len(value) or not np.isfinite(value).all():
                 raise ObservationError(
                     f"joint state {field!r} has the wrong form",
                     got=f"shape {value.shape}, finite {bool(np.isfinite(value).all())}",
-                    allowed=f"({DOF},) finite numbers",
+                    allowed="(D,) finite numbers",
                 )
             _freeze(value)
             object.__setattr__(self, field, value)
+        if self.q.shape != self.qd.shape:
+            raise ObservationError(
+                "joint state 'q' and 'qd' differ in length",
+                got=f"{len(self.q)} and {len(self.qd)}",
+                allowed="one velocity a position",
+            )
         object.__setattr__(self, "instruction", check_instruction(self.instruction))
         object.__setattr__(self, "images", MappingProxyType(dict(self.images)))
         object.__setattr__(self, "image_stamps_s", MappingProxyType(dict(self.image_stamps_s)))

@@ -124,9 +124,11 @@ class OneStepPolicy:
 
         Raises:
             ObservationError: A camera is missing or of another size than the contract's, the
-                instruction is too long for the checkpoint, or `given` has another form.
+                state is of another robot, the instruction is too long for the checkpoint, or
+                `given` has another form.
         """
         begin = time.perf_counter()
+        self._check_state(obs)
         images = {c.name: self._image(obs, i) for i, c in enumerate(self.contract.cameras)}
         text = self._text(obs.instruction)
         q = torch.tensor(obs.q, dtype=torch.float32, device=self.device).unsqueeze(0)
@@ -178,6 +180,16 @@ class OneStepPolicy:
             )
         first = torch.tensor(given[: self.longest_prefix], dtype=torch.float32, device=q.device)
         return self._normalizer.encode_action(first.unsqueeze(0), q)
+
+    def _check_state(self, obs: Observation) -> None:
+        wanted = len(self.contract.joint_names)
+        if len(obs.q) != wanted:
+            raise ObservationError(
+                "state does not fit the checkpoint",
+                got=f"{len(obs.q)} numbers",
+                allowed=f"{wanted}: {', '.join(self.contract.joint_names)}",
+                do="use a checkpoint trained for this robot",
+            )
 
     def _image(self, obs: Observation, index: int) -> torch.Tensor:
         native = self.contract.cameras[index]

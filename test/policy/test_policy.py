@@ -80,6 +80,13 @@ def test_absent_and_wrong_sized_cameras_are_refused_by_name(nano_folder, observa
         policy.infer(absent)
 
 
+def test_a_state_of_another_robot_is_refused_with_the_joints(nano_folder, observation):
+    policy = load_policy(nano_folder)
+    panda = _replace(observation, q=np.zeros(8), qd=np.zeros(8))
+    with pytest.raises(ObservationError, match=r"got: 8 numbers; allowed: 14: left_joint1, .*"):
+        policy.infer(panda)
+
+
 def test_instruction_with_too_many_tokens_is_refused_not_cut(nano_folder, observation):
     with pytest.raises(ObservationError, match="too many tokens"):
         load_policy(nano_folder).infer(_replace(observation, instruction="äöü ß " * 40))
