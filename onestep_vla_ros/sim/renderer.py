@@ -21,6 +21,14 @@ from onestep_vla_ros.core.errors import ConfigError
 
 APT_PACKAGES = "libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6"
 _HIDDEN_GROUP = 3
+_EFFECTS = tuple(
+    int(flag)
+    for flag in (
+        mujoco.mjtRndFlag.mjRND_SHADOW,
+        mujoco.mjtRndFlag.mjRND_REFLECTION,
+        mujoco.mjtRndFlag.mjRND_HAZE,
+    )
+)
 _BACKENDS = ("mujoco.egl", "mujoco.egl.egl_ext", "mujoco.osmesa")
 
 
@@ -32,29 +40,36 @@ class _Context(Protocol):
 
 
 class Renderer:
-    """Renders named cameras of one model, without shadows and without multi-sampling.
+    """Renders named cameras of one model.
 
     Thread: create it, use it and close it in one thread.
+
+    Args:
+        model: Its `vis.quality.offsamples` says how often a pixel is sampled.
+        is_plain: Without shadows, reflections, haze and sites, and nothing is drawn that the
+            camera cannot see; otherwise as MuJoCo would.
+        hidden: Group of geoms that no camera sees, for example those for collisions.
+
+    Raises:
+        ConfigError: Neither EGL nor OSMesa gives a GL context.
     """
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        """Open a GL context (EGL, else OSMesa) for `model`; raise `ConfigError` on neither."""
+    def __init__(
+        self, model: mujoco.MjModel, *, is_plain: bool = True, hidden: int = _HIDDEN_GROUP
+    ) -> None:
         self._model = model
         self._thread = threading.get_ident()
         self._size = (int(model.vis.global_.offheight), int(model.vis.global_.offwidth))
         self._gl = _open_context(self._size[1], self._size[0])
         atexit.register(_close_at_exit, weakref.ref(self))
         self._gl.make_current()
-        self._scene = mujoco.MjvScene(model, maxgeom=400)
-        for flag in (
-            mujoco.mjtRndFlag.mjRND_SHADOW,
-            mujoco.mjtRndFlag.mjRND_REFLECTION,
-            mujoco.mjtRndFlag.mjRND_HAZE,
-        ):
-            self._scene.flags[flag] = 0
+        self._is_plain, self._hidden = is_plain, hidden
+        self._scene = mujoco.MjvScene(model, maxgeom=1000)
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[_HIDDEN_GROUP] = 0
-        self._option.sitegroup[:] = 0
+        self._option.geomgroup[hidden] = 0
+        if is_plain:
+            self._scene.flags[list(_EFFECTS)] = 0
+            self._option.sitegroup[:] = 0
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
@@ -82,7 +97,8 @@ class Renderer:
     def _update_scene(self, data: mujoco.MjData, camera: int, aspect: float) -> None:
         """Fill the scene with what the camera can see: the rest costs its vertices for nothing."""
         groups = self._model.geom_group.copy()
-        self._model.geom_group[_is_outside(self._model, data, camera, aspect)] = _HIDDEN_GROUP
+        if self._is_plain:  # what a floor mirrors may be out of sight
+            self._model.geom_group[_is_outside(self._model, data, camera, aspect)] = self._hidden
         mujoco.mjv_updateScene(
             self._model,
             data,

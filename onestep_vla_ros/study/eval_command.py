@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.policy.decoder import AUTO
 from onestep_vla_ros.report import write_json
 from onestep_vla_ros.study.films import choose, write_films
 from onestep_vla_ros.study.folder import declare, write_report
 from onestep_vla_ros.study.markdown import cell_table
+from onestep_vla_ros.study.request import Request
 from onestep_vla_ros.study.summary import Summary, summarise
 from onestep_vla_ros.train.cells import Axes
 from onestep_vla_ros.train.evaluate import check_world, figures
@@ -21,31 +21,17 @@ FOLDER = Path("out/eval")
 """Where a grid, or a run with films, goes unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvalRequest:
-    """What to evaluate and where to write it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRequest(Request):
+    """What to evaluate; the bar is for the first cell of each task.
 
     Attributes:
         axes: Values along each dimension; the cells are their product.
         world: Which world; "yam".
-        episodes: Of each cell.
-        seed: Episode i of every cell runs seed + i.
-        jobs: Processes that share the episodes.
-        out: Folder for log, report, pictures and films; None keeps a single cell in memory.
-        videos: How many episodes to film, failed ones first.
-        bar: Success rate that the first cell of each task has to reach.
-        json: File for the result, or None.
     """
 
     axes: Axes
     world: str = "yam"
-    episodes: int = 100
-    seed: int = 0
-    jobs: int = 1
-    out: Path | None = None
-    videos: int = 0
-    bar: float = 0.0
-    json: Path | None = None
 
 
 def run_eval(request: EvalRequest) -> int:
@@ -56,8 +42,6 @@ def run_eval(request: EvalRequest) -> int:
         CheckpointError: A checkpoint is missing, damaged or does not fit the station.
     """
     check_world(request.world)
-    if request.videos < 0:
-        raise ConfigError("videos is too small", got=request.videos, allowed=">= 0")
     cells = request.axes.cells()
     grid = resolved(Grid(cells, request.episodes, request.seed, request.jobs))
     is_kept = request.out is not None or len(grid.cells) > 1 or request.videos > 0
