@@ -211,9 +211,7 @@ def _add_libero(sub: argparse._ArgumentGroup) -> None:
     sub.add_argument(
         "--tasks", nargs="+", type=int, default=[], help="places in the suite (default: all)"
     )
-    sub.add_argument(
-        "--rendering", default="full", help="full, as the package renders, or fast (half the time)"
-    )
+    sub.add_argument("--rendering", default="full", help="full, as the package renders, or fast")
 
 
 def _run_libero(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ SETTLE_STEPS = 10
 """Of `STILL` before an episode begins, as published evaluations do: objects fall into place."""
 FULL, FAST = "full", "fast"
 RENDERINGS: tuple[str, ...] = (FULL, FAST)
-"""As the package renders; or without multi-sampling, shadows and reflections, in half the time."""
+"""As the package renders; or without multi-sampling, shadows and reflections."""
 _CAMERAS: Mapping[str, str] = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
 _BACKENDS = ("egl", "osmesa")
 _COLLISION_GROUP = 0
