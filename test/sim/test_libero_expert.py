@@ -55,8 +55,9 @@ def test_it_holds_still_when_all_is_done():
         world.close()
 
 
-def test_a_task_that_is_no_pick_and_place_is_refused():
-    world = LiberoWorld(open_task("libero_10", 0))
+@pytest.mark.parametrize(("suite", "task"), [("libero_10", 0), ("libero_goal", 1)])
+def test_a_task_that_is_no_pick_and_place_is_refused(suite, task):
+    world = LiberoWorld(open_task(suite, task))
     try:
         world.reset(0)
         with pytest.raises(ConfigError, match=r"no scripted expert .*allowed: a task with one"):
