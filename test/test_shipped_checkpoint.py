@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the repository ships is what the README speaks of."""
 
+import json
+
 import pytest
+import yaml
 
 from onestep_vla_ros.core.observation import CameraSpec
-from onestep_vla_ros.files import read_parameters, shipped_checkpoint
+from onestep_vla_ros.files import read_parameters, share_dir, shipped_checkpoint
 from onestep_vla_ros.policy.policy import load_policy
 from onestep_vla_ros.sim.tasks import TASKS, instructions
 from onestep_vla_ros.train.evaluate import Evaluation, evaluate
@@ -34,9 +37,17 @@ def test_it_is_small_and_carries_its_own_k_table():
     assert held_out["is_held_out"]
 
 
+def test_its_last_leg_is_the_configuration_that_comes_with_it():
+    written = json.loads((FOLDER / "config.json").read_text())["training"]["config"]
+    shipped = yaml.safe_load((share_dir() / "config" / "train_head.yaml").read_text())
+    assert written == shipped
+
+
 @pytest.mark.sim
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "steps"), [("place", 1), ("place", 10), ("lift", 1)])
+@pytest.mark.parametrize(
+    ("task", "steps"), [("place", 1), ("place", 10), ("lift", 1), ("handover", 1)]
+)
 def test_it_does_tasks_on_seeds_it_never_saw(task, steps):
     request = Evaluation(
         world="yam", task=task, policy=str(FOLDER), steps=steps, episodes=6, seed=2000

@@ -240,9 +240,9 @@ def test_missing_demonstrations_are_refused_before_any_process(tmp_path):
         train(make_config(processes=2), [tmp_path / "none"], tmp_path / "out")
 
 
-def test_shipped_configuration_is_valid():
-    config = load_train_config(ROOT / "config" / "train_nano.yaml")
-    assert config.encoder["kind"] == "nano"
+@pytest.mark.parametrize("name", ["train_nano.yaml", "train_study.yaml", "train_head.yaml"])
+def test_shipped_configurations_are_valid(name):
+    assert load_train_config(ROOT / "config" / name).encoder["kind"] == "nano"
 
 
 def test_every_fault_of_a_configuration_is_listed(tmp_path):
