@@ -114,10 +114,18 @@ def _ratio(mean: Mean) -> str:
 def _averages_two_answers(results: Sequence[Result]) -> list[Verdict]:
     """Judge C8 where two readings are right: what one step does there and what ten do."""
     found = []
-    for title, table in ambiguous_tables(results, "ambiguous").items():
+    every = ambiguous_tables(results, "ambiguous")
+    for title, table in every.items():
         for row in (UNIFORM.name, ALPHA_4.name):
             places = (row, K1), (row, K10)
             if "two readings" not in title or any(place not in table for place in places):
+                continue
+            words = f"{row}: {K1} fails where two readings are right and {K10} takes one"
+            plain = every.get(title.replace("two readings", "one reading"), table)
+            learned = max(t[place].rate for t in (plain, table) for place in places)
+            if learned < FLOOR:
+                because = f"it reads at most {percent(learned)} of any grids: too few steps"
+                found.append(Verdict("C8", title, words, OPEN, because))
                 continue
             one, ten = (table[place] for place in places)
             difference = compare(one, ten)
@@ -129,7 +137,6 @@ def _averages_two_answers(results: Sequence[Result]) -> list[Verdict]:
                 verdict = CONFIRMED
             elif high < MARGIN:
                 verdict = REFUTED
-            words = f"{row}: {K1} fails where two readings are right and {K10} takes one"
             because = (
                 f"{percent(one.rate)} against {percent(ten.rate)}, difference "
                 f"{signed_span((low, high))} points, p {p_text(difference.paired.p)}"

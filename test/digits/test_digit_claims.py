@@ -53,7 +53,12 @@ def test_velocity_error_decides_when_the_scatter_of_seeds_does(actions, pictures
 
 @pytest.mark.parametrize(
     ("one", "ten", "expected"),
-    [(0.1, 0.8, "confirmed"), (0.7, 0.7, "refuted"), (0.66, 0.7, "undecided")],
+    [
+        (0.1, 0.8, "confirmed"),
+        (0.7, 0.7, "refuted"),
+        (0.66, 0.7, "undecided"),
+        (0.0, 0.02, "open"),  # a head that learned nothing decides nothing
+    ],
 )
 def test_one_step_averages_two_answers_only_where_ten_steps_do_not(one, ten, expected):
     results = [result("ambiguous", ALPHA_4, s, {"1": one, "10": ten}) for s in range(3)]
