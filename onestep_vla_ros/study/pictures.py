@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure
 
 from onestep_vla_ros.policy.decoder import AUTO
@@ -25,6 +26,7 @@ CURVES = {
 BARS = {"axis": "scenes perturbed along", "ablation": "policy without", "policy": "policy"}
 """Dimensions drawn as bars."""
 _EVEN = ("steps",)  # values at even distances: 1, 2, 5, 10
+_COLOURS = (*TABLEAU_COLORS.values(), "black")  # the usual ten, and one for the digits' eleventh
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def draw(
         values = list(dict.fromkeys(p.x for points in curves.values() for p in points))
         if not is_bar:
             values.sort(key=_place)
+        axis.set_prop_cycle(color=_COLOURS)
         for i, (name, points) in enumerate(curves.items()):
             share = i - (len(curves) - 1) / 2
             if is_bar:
