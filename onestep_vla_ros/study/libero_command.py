@@ -89,22 +89,17 @@ def task_table(results: Results) -> str:
 def libero_figures(request: LiberoRequest, results: Results) -> dict[str, object]:
     """Return the figures of the JSON: the house's, a task's counts, the packages' versions."""
     everything = [e for episodes in results.values() for e in episodes]
-    successes = sum(e.success for e in everything)
     return {
         "world": "libero",
         "suite": request.suite,
         "policy": request.policy,
         "rendering": request.rendering,
-        "success_rate": successes / len(everything),
-        "episodes": len(everything),
-        "successes": successes,
-        "interval": list(wilson(successes, len(everything))),
+        "success_rate": sum(e.success for e in everything) / len(everything),
+        **_counts(everything),
         "per_task": {
             str(cell.task): {
                 "sentence": episodes[0].instruction,
-                "successes": sum(e.success for e in episodes),
-                "episodes": len(episodes),
-                "interval": list(wilson(sum(e.success for e in episodes), len(episodes))),
+                **_counts(episodes),
                 "failed_states": [e.seed for e in episodes if not e.success],
             }
             for cell, episodes in results.items()
@@ -148,6 +143,12 @@ def _pictures(
         write_text(frame, episode.instruction, (8, 18), 0.45, (20, 20, 20))
         write_text(frame, outcome(episode), (8, 38), 0.45, (20, 20, 20))
     return frames
+
+
+def _counts(episodes: Sequence[Episode]) -> dict[str, object]:
+    successes = sum(e.success for e in episodes)
+    interval = list(wilson(successes, len(episodes)))
+    return {"episodes": len(episodes), "successes": successes, "interval": interval}
 
 
 def _row(episodes: Sequence[Episode]) -> tuple[str, ...]:
