@@ -29,10 +29,21 @@ def add_demos(sub: argparse.ArgumentParser) -> None:
         help="this policy drives first, the expert goes on from where it got to (DAgger)",
     )
     sub.add_argument("--out", type=Path, default=Path("data"))
+    libero = sub.add_argument_group("--world libero: takes all of these but --task and --lead")
+    libero.add_argument("--world", default="yam", choices=("yam", "libero"))
+    libero.add_argument("--suite", default="libero_object", help="libero_object or libero_spatial")
+    libero.add_argument(
+        "--tasks", nargs="+", type=int, default=[], help="places in the suite (default: all)"
+    )
+    libero.add_argument(
+        "--rendering", default="fast", help="full, as the package renders, or fast"
+    )
 
 
 def run_demos(options: argparse.Namespace) -> int:
     """Write scripted demonstrations as LeRobot datasets; run again to continue."""
+    if options.world == "libero":
+        return _run_libero(options)
     from onestep_vla_ros.sim.stations import task_names
     from onestep_vla_ros.train.demos import write_demos
 
@@ -48,10 +59,27 @@ def run_demos(options: argparse.Namespace) -> int:
             lead=options.lead,
             jobs=options.jobs,
         )
-        print(
-            f"{summary.folder}: {summary.written} episodes, {summary.frames} frames; "
-            f"{summary.failed} seeds failed"
+        print(summary)
+        is_met = is_met and summary.written > 0
+    return BAR_MET if is_met else BAR_MISSED
+
+
+def _run_libero(options: argparse.Namespace) -> int:
+    from onestep_vla_ros.sim.libero_suites import task_count
+    from onestep_vla_ros.train.libero_demos import write_libero_demos
+
+    is_met = True
+    for task in options.tasks or range(task_count(options.suite)):
+        summary = write_libero_demos(
+            options.out / f"{options.suite}_{task}",
+            options.suite,
+            task,
+            options.episodes,
+            options.seed,
+            rendering=options.rendering,
+            jobs=options.jobs,
         )
+        print(summary)
         is_met = is_met and summary.written > 0
     return BAR_MET if is_met else BAR_MISSED
 

@@ -12,8 +12,6 @@ from onestep_vla_ros.files import share_dir, shipped_checkpoint
 
 _YAM_ONLY = (
     "task",
-    "steps",
-    "noise",
     "replan",
     "latency",
     "axis",
@@ -32,7 +30,11 @@ def add_eval(sub: argparse.ArgumentParser) -> None:
         "A run into the same --out goes on where it stopped and adds its cells to the report."
     )
     _add_dimensions(sub.add_argument_group("dimensions of the grid"))
-    _add_libero(sub.add_argument_group("--world libero, which takes of the grid --policy expert"))
+    _add_libero(
+        sub.add_argument_group(
+            "--world libero, which takes of the grid --policy, --steps and --noise"
+        )
+    )
     sub.add_argument("--max-age", type=float, help="oldest observation to use [s] (bridge.yaml)")
     sub.add_argument("--timeout", type=float, help="episode limit [s] (default: the task's own)")
     sub.add_argument("--episodes", type=int, help="of each cell (default: 100; libero: 50)")
@@ -212,11 +214,13 @@ def _add_libero(sub: argparse._ArgumentGroup) -> None:
         "--tasks", nargs="+", type=int, default=[], help="places in the suite (default: all)"
     )
     sub.add_argument("--rendering", default="full", help="full, as the package renders, or fast")
+    sub.add_argument("--every", type=int, default=8, help="actions carried out of each chunk")
 
 
 def _run_libero(options: argparse.Namespace) -> int:
     from onestep_vla_ros.study.libero_command import LiberoRequest
     from onestep_vla_ros.study.libero_command import run_libero as run
+    from onestep_vla_ros.train.libero_cells import Decodings
 
     parser = argparse.ArgumentParser()
     add_eval(parser)
@@ -229,13 +233,17 @@ def _run_libero(options: argparse.Namespace) -> int:
         )
     if options.suite is None:
         raise ConfigError("--world libero without a suite", do="say --suite libero_object")
-    if options.policy is None or len(options.policy) != 1:
-        raise ConfigError("--world libero", got=options.policy, allowed="--policy expert")
+    for name, given in (("--policy", options.policy), ("--noise", options.noise)):
+        if given is None or len(given) != 1:
+            allowed = "one: a checkpoint's folder, or expert" if name == "--policy" else "one"
+            raise ConfigError(f"--world libero {name}", got=given, allowed=allowed)
     return run(
         LiberoRequest(
             suite=options.suite,
             tasks=tuple(options.tasks),
-            policy=options.policy[0],
+            decodings=Decodings(
+                options.policy[0], tuple(options.steps), options.noise[0], options.every
+            ),
             rendering=options.rendering,
             **_request(options, episodes=50),
         )

@@ -25,6 +25,7 @@ import safetensors.torch
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM
 from onestep_vla_ros.core.errors import CheckpointError, ConfigError, raise_all
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.policy.calibration import Calibration
@@ -184,7 +185,10 @@ def _documents(
     normalizer = None
     if config is not None:
         head = config.head
-        normalizer, problems = Normalizer.from_json(stats, head.horizon, head.dof)
+        robot = contract.embodiment if contract is not None else BIMANUAL_YAM
+        normalizer, problems = Normalizer.from_json(
+            stats, head.horizon, head.dof, config.state_dof, robot.relative
+        )
         faults += problems if stats else []
         faults += _contradictions(config, contract) if contract is not None else []
         faults += weight_faults(folder / WEIGHTS, _shapes(config))
@@ -229,6 +233,9 @@ def _contradictions(config: ModelConfig, contract: Contract) -> list[str]:
         faults.append(
             f"{CONFIG}: head.dof: got: {config.head.dof}; allowed: {len(contract.joint_names)}"
         )
+    states = len(contract.embodiment.state_names)
+    if (config.state_dof or config.head.dof) != states:
+        faults.append(f"{CONFIG}: state_dof: got: {config.state_dof}; allowed: {states}")
     ours = [c.name for c in config.cameras]
     theirs = [c.name for c in contract.cameras]
     if ours != theirs:

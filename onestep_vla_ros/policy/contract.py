@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM, EMBODIMENTS, Embodiment, known_by
 from onestep_vla_ros.core.errors import CheckpointError, raise_all
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
 from onestep_vla_ros.core.observation import CameraSpec
 
-UNITS = "rad; gripper 0 closed, 1 open"
 STATES: tuple[str, ...] = ("measured", "commanded")
 
 
@@ -22,14 +22,14 @@ class Contract:
     """The robot a checkpoint was trained for.
 
     Attributes:
-        joint_names: The 14 joints in order.
+        joint_names: What is commanded, (D,) in order: the 14 joints, or another embodiment's.
         cameras: Name and native size of each camera, as the driver publishes it.
         period_s: Time between waypoints [s].
         horizon: Waypoints a chunk.
         instruction_examples: Sentences of the training set.
-        start_q_mean: (14,) mean of the first states of the demonstrations.
-        start_q_low: (14,) smallest.
-        start_q_high: (14,) largest.
+        start_q_mean: (S,) mean of the first states of the demonstrations.
+        start_q_low: (S,) smallest.
+        start_q_high: (S,) largest.
         state: Which state the model reads: "measured" or "commanded".
     """
 
@@ -42,6 +42,19 @@ class Contract:
     start_q_low: NDArray[np.float64]
     start_q_high: NDArray[np.float64]
     state: str = "measured"
+
+    @property
+    def embodiment(self) -> Embodiment:
+        """The robot that has these joints.
+
+        Raises:
+            CheckpointError: None has.
+        """
+        found = known_by(self.joint_names)
+        if found is None:
+            allowed = [list(e.action_names) for e in EMBODIMENTS]
+            raise CheckpointError("joints", got=list(self.joint_names), allowed=allowed)
+        return found
 
     def check(
         self, joint_names: Sequence[str], cameras: Sequence[CameraSpec], period_s: float
@@ -82,7 +95,7 @@ class Contract:
         """Return the content of contract.json."""
         return {
             "joint_names": list(self.joint_names),
-            "units": UNITS,
+            "units": self.embodiment.units,
             "cameras": {c.name: [c.height, c.width] for c in self.cameras},
             "period_s": self.period_s,
             "horizon": self.horizon,
@@ -98,7 +111,7 @@ class Contract:
         """Return the contract, or None and one line for each fault."""
         faults = [
             f"contract.json: {key}: got {data.get(key)!r}; allowed: {allowed}"
-            for key, is_good, allowed in _RULES
+            for key, is_good, allowed in _rules(data)
             if not is_good(data.get(key))
         ]
         if faults:
@@ -125,10 +138,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_pose(value: object) -> bool:
+def _is_pose(value: object, length: int) -> bool:
     return (
         isinstance(value, list)
-        and len(value) == DOF
+        and len(value) == length
         and all(isinstance(x, (int, float)) and np.isfinite(x) for x in value)
     )
 
@@ -147,20 +160,33 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(x, str) for x in value)
 
 
-_RULES = (
-    ("joint_names", lambda v: v == list(JOINT_NAMES), list(JOINT_NAMES)),
-    ("units", lambda v: v == UNITS, UNITS),
-    ("cameras", _are_cameras, "name: [height, width] in pixels"),
-    (
-        "period_s",
-        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and 0.0 < v <= 1.0,
-        "0 < period_s <= 1",
-    ),
-    ("horizon", _is_count, "a whole number > 0"),
-    ("state", lambda v: v in STATES, list(STATES)),
-    ("instruction_examples", _are_texts, "a list of sentences"),
-    ("start_q_mean", _is_pose, f"{DOF} finite numbers"),
-    ("start_q_low", _is_pose, f"{DOF} finite numbers"),
-    ("start_q_high", _is_pose, f"{DOF} finite numbers"),
-)
-"""Key, test, and what is allowed."""
+def _rules(
+    data: Mapping[str, object],
+) -> tuple[tuple[str, Callable[[object], bool], object], ...]:
+    """Return key, test, and what is allowed, for the robot that `data` names."""
+    names = data.get("joint_names")
+    found = known_by(names) if isinstance(names, list) else None
+    robot = found or BIMANUAL_YAM
+    states = len(robot.state_names)
+    poses = tuple(
+        (key, partial(_is_pose, length=states), f"{states} finite numbers")
+        for key in ("start_q_mean", "start_q_low", "start_q_high")
+    )
+    return (
+        (
+            "joint_names",
+            lambda v: found is not None,
+            " or ".join(str(list(e.action_names)) for e in EMBODIMENTS),
+        ),
+        ("units", lambda v: v == robot.units, robot.units),
+        ("cameras", _are_cameras, "name: [height, width] in pixels"),
+        (
+            "period_s",
+            lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and 0.0 < v <= 1.0,
+            "0 < period_s <= 1",
+        ),
+        ("horizon", _is_count, "a whole number > 0"),
+        ("state", lambda v: v in STATES, list(STATES)),
+        ("instruction_examples", _are_texts, "a list of sentences"),
+        *poses,
+    )

@@ -20,7 +20,8 @@ def describe(checkpoint: Checkpoint) -> str:
         f"decoding steps={decoding.steps} noise={decoding.noise}",
         _auto(decoding),
         f"chunk {contract.horizon} waypoints of {contract.period_s} s, "
-        f"{len(contract.joint_names)} joints, state {contract.state}",
+        f"{contract.embodiment.name}, {len(contract.joint_names)} actions, "
+        f"state {contract.state}",
         f"cameras {cameras}",
         *(f"instruction {text!r}" for text in contract.instruction_examples[:6]),
         *_table(held_out_rows(checkpoint)),

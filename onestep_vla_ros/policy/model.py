@@ -33,12 +33,14 @@ class ModelConfig:
         encoder: Sizes of the encoder.
         head: Sizes of the head.
         cameras: Name and size of each image as the encoder reads it, in token order.
+        state_dof: Entries of the state; 0 is as many as of an action.
     """
 
     kind: str
     encoder: NanoConfig | VlmConfig
     head: HeadConfig
     cameras: tuple[CameraSpec, ...]
+    state_dof: int = 0
 
     @property
     def text_ids(self) -> int:
@@ -53,6 +55,7 @@ class ModelConfig:
             "encoder": {"kind": self.kind, **asdict(self.encoder)},
             "head": asdict(self.head),
             "cameras": {c.name: [c.height, c.width] for c in self.cameras},
+            **({"state_dof": self.state_dof} if self.state_dof else {}),
         }
 
     @staticmethod
@@ -87,8 +90,11 @@ class ModelConfig:
                 for c in cameras
                 if (c.height, c.width) != (edge, edge)
             ]
+        state_dof = data.get("state_dof", 0)
+        if type(state_dof) is not int or not 0 <= state_dof <= 64:
+            faults.append(f"state_dof: got: {state_dof!r}; allowed: 0 to 64")
         raise_all(ConfigError, "model configuration", faults, "correct the entries named above")
-        return ModelConfig(kind, encoder, head, cameras)  # type: ignore[arg-type]
+        return ModelConfig(kind, encoder, head, cameras, state_dof)  # type: ignore[arg-type]
 
 
 def _read(kind: type, mapping: dict[str, object], where: str, faults: list[str]) -> object:
@@ -117,7 +123,9 @@ class OneStepModel(nn.Module):
         super().__init__()
         self.config = config
         names = tuple(camera.name for camera in config.cameras)
-        self.encoder = ENCODERS[config.kind][1](config.encoder, names, config.head.dof)
+        self.encoder = ENCODERS[config.kind][1](
+            config.encoder, names, config.state_dof or config.head.dof
+        )
         self.head = FlowHead(config.head, self.encoder.width)
 
     def encode(

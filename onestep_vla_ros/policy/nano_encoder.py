@@ -181,6 +181,7 @@ class NanoEncoder(nn.Module):
         nn.init.normal_(self.word.weight, std=0.1)
         self.word_mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
         self.sentence = nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width))
+        self.dof = dof
         self.state_mlp = nn.Sequential(nn.Linear(dof, width), nn.GELU(), nn.Linear(width, width))
 
     def encode(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.errors import ConfigError, ObservationError
-from onestep_vla_ros.core.joints import DOF, GRIPPER_INDEX
 from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.policy.checkpoint import Checkpoint, load_checkpoint
 from onestep_vla_ros.policy.contract import Contract
@@ -149,7 +148,7 @@ class OneStepPolicy:
         self.effort = Effort(int(found.steps), int(found.evaluations), ambiguity)
         done = time.perf_counter()
         self.latency = Latency(prepared - begin, encoded - prepared, done - encoded)
-        return Chunk(_clip_grippers(chunk), obs.stamp_s, self.contract.period_s)
+        return Chunk(self.contract.embodiment.clip(chunk), obs.stamp_s, self.contract.period_s)
 
     def warm_up(self) -> None:
         """Run two inferences on grey pictures, so that the first real one is fast."""
@@ -161,7 +160,7 @@ class OneStepPolicy:
         start = self.contract.start_q_mean
         decoder = self._decoder
         for _ in range(2):
-            self.infer(Observation(images, stamps, start, np.zeros(DOF), 0.0, sentence))
+            self.infer(Observation(images, stamps, start, np.zeros_like(start), 0.0, sentence))
         self._decoder = Decoder(decoder.decoding, decoder.is_measured)
 
     def describe(self) -> str:
@@ -172,22 +171,23 @@ class OneStepPolicy:
         """Return the first waypoints normalised, (1, d, D); None when there is nothing to say."""
         if given is None or not len(given) or not self.longest_prefix:
             return None
-        if given.ndim != 2 or given.shape[1] != q.shape[1] or not np.isfinite(given).all():
+        dof = self._model.head.config.dof
+        if given.ndim != 2 or given.shape[1] != dof or not np.isfinite(given).all():
             raise ObservationError(
                 "waypoints to go on from",
                 got=f"shape {given.shape}, finite: {bool(np.isfinite(given).all())}",
-                allowed=f"finite numbers (d, {q.shape[1]})",
+                allowed=f"finite numbers (d, {dof})",
             )
         first = torch.tensor(given[: self.longest_prefix], dtype=torch.float32, device=q.device)
         return self._normalizer.encode_action(first.unsqueeze(0), q)
 
     def _check_state(self, obs: Observation) -> None:
-        wanted = len(self.contract.joint_names)
-        if len(obs.q) != wanted:
+        wanted = self.contract.embodiment.state_names
+        if len(obs.q) != len(wanted):
             raise ObservationError(
                 "state does not fit the checkpoint",
                 got=f"{len(obs.q)} numbers",
-                allowed=f"{wanted}: {', '.join(self.contract.joint_names)}",
+                allowed=f"{len(wanted)}: {', '.join(wanted)}",
                 do="use a checkpoint trained for this robot",
             )
 
@@ -266,10 +266,3 @@ def _device(name: str) -> torch.device:
             allowed="cpu" + (", cuda:N" if torch.cuda.is_available() else ""),
         ) from None
     return device
-
-
-def _clip_grippers(q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keep grippers (H, D) inside 0..1; NaN stays NaN, the chunk gate judges it."""
-    columns = list(GRIPPER_INDEX)
-    q[:, columns] = np.clip(q[:, columns], 0.0, 1.0)
-    return q

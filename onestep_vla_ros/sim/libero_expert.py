@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ MARGIN_M = 0.01
 NEAR_M = 0.012
 PATIENCE = 60
 """Steps a movement may take before the next begins."""
+STUCK_STEPS, STUCK_M = 8, 0.004
+"""A hand that moved less than this in so many steps goes no further: it pushes something."""
 
 
 class LiberoExpert:
@@ -76,10 +78,14 @@ class LiberoExpert:
         yield from self._to(above, OPEN)
 
     def _to(self, target: NDArray[np.float64], gripper: float) -> Iterator[NDArray[np.float64]]:
+        was: list[NDArray[np.float64]] = []
         for _ in range(PATIENCE):
-            error = target - self._tool()
-            if np.linalg.norm(error) < NEAR_M:
+            was.append(self._tool())
+            error = target - was[-1]
+            if np.linalg.norm(error) < NEAR_M or _is_stuck(was):
                 return
+            if error[2] < 0.0:  # down only where it should be: a finger beside is a finger on top
+                error[2] *= np.clip(2.0 - np.linalg.norm(error[:2]) / NEAR_M, 0.0, 1.0)
             yield np.array([*np.clip(error / REACH_M, -1.0, 1.0), 0.0, 0.0, 0.0, gripper])
 
     def _hold(self, steps: int, gripper: float) -> Iterator[NDArray[np.float64]]:
@@ -124,6 +130,11 @@ class LiberoExpert:
 
     def _position(self, name: str) -> NDArray[np.float64]:
         return self._world.sensed(f"{name}_pos")
+
+
+def _is_stuck(was: Sequence[NDArray[np.float64]]) -> bool:
+    """Has a hand that was at these places, one a step, come to rest on its way?"""
+    return len(was) > STUCK_STEPS and bool(np.ptp(was[-STUCK_STEPS:], axis=0).max() < STUCK_M)
 
 
 def _gap(

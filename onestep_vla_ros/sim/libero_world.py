@@ -15,16 +15,17 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.sim.libero_suites import LiberoTask, module
 from onestep_vla_ros.sim.renderer import Renderer
 
-PERIOD_S = 0.05
+PERIOD_S = 1.0 / LIBERO_PANDA.rate_hz
 """Of control: 20 Hz."""
-ACTION_NAMES: tuple[str, ...] = ("dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper")
+ACTION_NAMES = LIBERO_PANDA.action_names
 """Of OSC_POSE, each in -1..1: ±0.05 m, ±0.5 rad, gripper -1 opens and 1 closes."""
-STATE_NAMES: tuple[str, ...] = ("x", "y", "z", "rx", "ry", "rz", "finger1", "finger2")
+STATE_NAMES = LIBERO_PANDA.state_names
 """End effector [m], its orientation as axis times angle [rad], fingers [m]."""
 STILL: NDArray[np.float64] = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
 """Stays where it is, gripper open."""
@@ -60,7 +61,7 @@ class LiberoWorld:
         if rendering not in RENDERINGS:
             raise ConfigError("rendering", got=repr(rendering), allowed=list(RENDERINGS))
         self.libero_task, self.rendering = task, rendering
-        self.cameras = tuple(CameraSpec(name, size, size) for name in _CAMERAS)
+        self.cameras = camera_specs(size)
         self._env = _open(task)
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
         self._moment: Any = None  # the physics as the sensors last saw it
@@ -94,11 +95,22 @@ class LiberoWorld:
             ConfigError: There is no such initial state.
         """
         state = self.libero_task.state(seed)
+        self._build(seed)
+        self._sensed = self._env.set_init_state(state)
+        self._settle()
+
+    def scatter(self, seed: int) -> None:
+        """Start from a scene that the package's own sampler draws, none of the initial states."""
+        self._build(seed)
+        self._settle()
+
+    def _build(self, seed: int) -> None:
         self._close_renderer()  # the package builds the model anew
         self._env.seed(seed)
         self._env.reset()
         self._keep_moments()
-        self._sensed = self._env.set_init_state(state)
+
+    def _settle(self) -> None:
         for _ in range(SETTLE_STEPS):
             self._act(STILL)
         self._steps = 0
@@ -238,6 +250,11 @@ class LiberoWorld:
             return sensor(cache)
 
         env.modify_observable(_WITNESS, "sensor", seen)
+
+
+def camera_specs(size: int = 128) -> tuple[CameraSpec, ...]:
+    """Return both cameras at a height and width of `size` [pixels]."""
+    return tuple(CameraSpec(name, size, size) for name in _CAMERAS)
 
 
 def axis_angle(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.study.summary import Summary
 from onestep_vla_ros.train.cells import label
 from onestep_vla_ros.train.evaluate import by_sentence, mean_steps
+from onestep_vla_ros.trials import Paired
 
 NOTE = (
     "Intervals are Wilson 95 %. Differences are on the same seeds against the first row of the "
@@ -107,8 +108,13 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def difference_words(paired: Paired) -> tuple[str, str, str]:
+    """Return difference and interval in percentage points, and p."""
+    return f"{100 * paired.difference:+.1f}", signed_span(paired.interval), p_text(paired.p)
+
+
 def _against(summary: Summary) -> tuple[str, str, str]:
     paired = summary.paired
     if paired is None:
         return _NONE, _NONE, _NONE
-    return f"{100 * paired.difference:+.1f}", signed_span(paired.interval), p_text(paired.p)
+    return difference_words(paired)

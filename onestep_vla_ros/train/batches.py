@@ -16,9 +16,6 @@ from onestep_vla_ros.policy.model import OneStepModel
 from onestep_vla_ros.policy.normalizer import Normalizer
 from onestep_vla_ros.train.dataset import Dataset
 
-KEYFRAME_RAD = 0.3
-"""Scale of keyframes, about their spread [rad, gripper units]."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -27,10 +24,11 @@ class Batch:
     Attributes:
         images: Camera name to (B, 3, h, w), uint8 or, jittered, float in 0..255.
         text: Instructions.
-        state: Normalised states, (B, D).
+        state: Normalised states, (B, S).
         action: Normalised chunks, (B, H, D).
-        q: Absolute states, (B, D) [rad, gripper 0..1].
-        keyframe: Where the present movement ends, (B, D): arm joints from `q`, in `KEYFRAME_RAD`.
+        q: Absolute states, (B, S) [rad, gripper 0..1].
+        keyframe: Where the present movement ends, (B, S): the embodiment's `near` from `q`,
+            all in its `near_scale`.
         tokens: What a frozen encoder said of the frames before; then `images` is empty.
     """
 
@@ -132,8 +130,10 @@ class Batches:
         used = mask.shape[1] if is_padded else int(mask.sum(1).max())
         text = Text(self._texts.ids[rows, :used].to(self.device), mask[:, :used].to(self.device))
         state = self._normalizer.encode_state(q)
-        keyframe = torch.from_numpy(data.keyframe[indices])
-        ahead = self._normalizer.relative(keyframe, q) / KEYFRAME_RAD
+        robot, near = data.meta.robot, list(data.meta.robot.near)
+        ahead = torch.from_numpy(data.keyframe[indices])
+        ahead[:, near] -= q[:, near]
+        ahead /= robot.near_scale
         rest = (x.to(self.device) for x in (state, action, q, ahead))
         return Batch(images, text, *rest, tokens)
 

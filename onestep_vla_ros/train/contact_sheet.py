@@ -16,10 +16,10 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.gridspec import SubplotSpec  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
+from onestep_vla_ros.core.embodiment import Embodiment  # noqa: E402
 from onestep_vla_ros.core.errors import ConfigError, DatasetError, raise_all  # noqa: E402
-from onestep_vla_ros.core.joints import JOINT_NAMES  # noqa: E402
 from onestep_vla_ros.train.dataset_meta import FolderMeta, read_folder_meta  # noqa: E402
-from onestep_vla_ros.train.lerobot_layout import ACTION, FPS, MISTAKE, OWN, STATE  # noqa: E402
+from onestep_vla_ros.train.lerobot_layout import ACTION, MISTAKE, OWN, STATE  # noqa: E402
 from onestep_vla_ros.train.lerobot_reader import Tables, read_tables  # noqa: E402
 from onestep_vla_ros.train.lerobot_video import read_video  # noqa: E402
 
@@ -85,8 +85,8 @@ def _draw(
         name: read_video(meta.folder / clip.path)[0][clip.start + shown]
         for name, clip in clips.items()
     }
-    _draw_pictures(figure, parts[0], images, shown)
-    _draw_joints(figure, parts[1], columns, shown)
+    _draw_pictures(figure, parts[0], images, shown / meta.robot.rate_hz)
+    _draw_joints(figure, parts[1], columns, shown, meta.robot)
     figure.suptitle(_title(meta, tables, episode, columns), fontsize=12, x=0.07, ha="left")
     return figure
 
@@ -99,7 +99,7 @@ def _title(
     count = len(columns["index"])
     return (
         f"“{sentence}”\n{meta.task}, episode {episode} of {meta.episodes}, seed "
-        f"{int(tables.seed[episode])}: {count} frames, {count / FPS:.1f} s, "
+        f"{int(tables.seed[episode])}: {count} frames, {count / meta.robot.rate_hz:.1f} s, "
         f"{int(columns[MISTAKE].sum())} actions wrong on purpose; "
         f"{len(own.get('failed_seeds', ()))} seeds failed"
     )
@@ -109,7 +109,7 @@ def _draw_pictures(
     figure: Figure,
     at: SubplotSpec,
     images: dict[str, NDArray[np.uint8]],
-    shown: NDArray[np.int64],
+    times_s: NDArray[np.float64],
 ) -> None:
     grid = at.subgridspec(len(images), COLUMNS, wspace=0.03, hspace=0.03)
     for row, (name, stack) in enumerate(images.items()):
@@ -121,7 +121,7 @@ def _draw_pictures(
             if column == 0:
                 axis.set_ylabel(name, fontsize=9)
             if row == 0:
-                axis.set_title(f"{shown[column] / FPS:.1f} s", fontsize=8, pad=3)
+                axis.set_title(f"{times_s[column]:.1f} s", fontsize=8, pad=3)
 
 
 def _draw_joints(
@@ -129,24 +129,27 @@ def _draw_joints(
     at: SubplotSpec,
     columns: dict[str, NDArray[np.generic]],
     shown: NDArray[np.int64],
+    robot: Embodiment,
 ) -> None:
-    """Plot the joints that moved most: measured, and the action at the time it is due."""
+    """Plot what moved most: the action at the time it is due, and measured where alike."""
     state, action = columns[STATE].astype(float), columns[ACTION].astype(float)
     most = np.sort(np.argsort(-np.ptp(action, axis=0), kind="stable")[:JOINTS])
     grid = at.subgridspec(JOINTS // 2, 2, wspace=0.12, hspace=0.12)
-    time_s = np.arange(len(state)) / FPS
+    period_s = 1.0 / robot.rate_hz
+    time_s = np.arange(len(state)) * period_s
     is_mistake = columns[MISTAKE].astype(bool)
     for k, joint in enumerate(most):
         row, column = k % (JOINTS // 2), k // (JOINTS // 2)
         axis = figure.add_subplot(grid[row, column])
         for moment in shown:
-            axis.axvline(moment / FPS, color="0.9", linewidth=0.7, zorder=0)
-        axis.plot(time_s + 1.0 / FPS, action[:, joint], "C0", linewidth=1.2, label="action")
-        axis.plot(time_s, state[:, joint], "C1", linewidth=1.2, label="measured")
+            axis.axvline(moment * period_s, color="0.9", linewidth=0.7, zorder=0)
+        axis.plot(time_s + period_s, action[:, joint], "C0", linewidth=1.2, label="action")
+        if robot.relative:
+            axis.plot(time_s, state[:, joint], "C1", linewidth=1.2, label="measured")
         wrong = np.where(is_mistake, action[:, joint], np.nan)
-        axis.plot(time_s + 1.0 / FPS, wrong, "C3.", markersize=4, label="wrong on purpose")
-        unit = "0..1" if JOINT_NAMES[joint].endswith("gripper") else "rad"
-        axis.set_ylabel(f"{JOINT_NAMES[joint]}\n[{unit}]", fontsize=7)
+        axis.plot(time_s + period_s, wrong, "C3.", markersize=4, label="wrong on purpose")
+        unit = "rad" if robot.relative and joint not in robot.grippers else "1"
+        axis.set_ylabel(f"{robot.action_names[joint]}\n[{unit}]", fontsize=7)
         axis.tick_params(labelsize=7, labelbottom=row == JOINTS // 2 - 1)
         axis.margins(x=0.01)
         if row == JOINTS // 2 - 1:

@@ -31,8 +31,8 @@ from onestep_vla_ros.train.dataset_images import (
     source_digest,
 )
 from onestep_vla_ros.train.dataset_meta import DatasetMeta, FolderMeta, read_folder_meta
-from onestep_vla_ros.train.keyframe import next_keyframes
-from onestep_vla_ros.train.lerobot_layout import ACTION, FPS, MISTAKE, STATE
+from onestep_vla_ros.train.keyframe import keyframes_of
+from onestep_vla_ros.train.lerobot_layout import ACTION, MISTAKE, STATE
 from onestep_vla_ros.train.lerobot_reader import Tables, read_tables
 
 MAX_FAULTS = 40
@@ -49,13 +49,13 @@ class Dataset:
     Attributes:
         meta: What the folders have in common.
         images: Camera name to (N, h, w, 3) uint8, memory-mapped.
-        q: Measured positions, (N, D) float32 [rad, gripper 0..1].
-        action: Absolute clean chunks, (N, H, D) float32; the last action repeats past the end.
-        keyframe: Where the present movement ends, (N, D) float32.
+        q: Measured state, (N, S) float32 [rad, gripper 0..1].
+        action: Clean chunks, (N, H, D) float32; the last action repeats past the end.
+        keyframe: Where the present movement ends, a state, (N, S) float32.
         episode: Which episode a frame belongs to, (N,) int32.
         text: Which instruction a frame has, (N,) int32.
         instructions: The distinct instructions.
-        start_q: First state of every episode, (E, D).
+        start_q: First state of every episode, (E, S).
         task: Which task a frame belongs to, (N,) int16.
         tasks: The distinct tasks.
     """
@@ -99,7 +99,7 @@ def open_dataset(
 
     Args:
         folders: One dataset each, as `write_demos` writes them.
-        horizon: Waypoints a chunk, one every 1 / `FPS` s, >= 1.
+        horizon: Waypoints a chunk, one every recorded moment, >= 1.
         sizes: Camera to (height, width) as the model reads it [pixels].
         frame_stride: Keep every so-many-th frame of an episode, >= 1.
 
@@ -129,6 +129,7 @@ def _load(cache: Path, images: Sequence[Path], sizes: Mapping[str, tuple[int, in
     meta = index["meta"]
     for name in ("native", "stored"):
         meta[name] = tuple(CameraSpec(**camera) for camera in meta[name])
+    meta["joint_names"] = tuple(meta["joint_names"])
     arrays = {
         name: np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
     }
@@ -194,14 +195,13 @@ def _frames(
             frame = np.arange(0, count, stride)
             due = np.minimum(frame[:, None] + np.arange(horizon), count - 1)
             kept = ~columns[MISTAKE][inside][due].any(axis=1)
-            plan = np.concatenate([q[:1], action])
             text = instructions.index(meta.sentences[columns["task_index"][first]])
             number = int(kept.sum())
             parts.append(
                 {
                     "q": q[frame[kept]],
                     "action": action[due[kept]],
-                    "keyframe": next_keyframes(plan, frame[kept]),
+                    "keyframe": keyframes_of(meta.robot, q, action, frame[kept]),
                     "episode": np.full(number, episode_number, np.int32),
                     "text": np.full(number, text, np.int32),
                     "task": np.full(number, tasks.index(meta.task), np.int16),
@@ -229,6 +229,10 @@ def _check_alike(
 ) -> None:
     first = _native(metas[0], sizes)
     for meta in metas[1:]:
+        if meta.robot != metas[0].robot:
+            faults.append(
+                f"{meta.folder}: robot: got: {meta.robot.name}; allowed: {metas[0].robot.name}"
+            )
         native = _native(meta, sizes)
         if native != first:
             faults.append(f"{meta.folder}: cameras: got: {native}; allowed: {first}")
@@ -243,11 +247,12 @@ def _meta(metas: Sequence[FolderMeta], sizes: Mapping[str, tuple[int, int]]) -> 
     return dataclasses.asdict(
         DatasetMeta(
             task=" + ".join(dict.fromkeys(meta.task for meta in metas)),
-            period_s=1.0 / FPS,
+            period_s=1.0 / metas[0].robot.rate_hz,
             native=tuple(_native(metas[0], sizes)),
             stored=tuple(CameraSpec(name, *size) for name, size in sizes.items()),
             state=metas[0].state,
             expert=" + ".join(dict.fromkeys(meta.expert for meta in metas)),
+            joint_names=metas[0].robot.action_names,
         )
     )
 

@@ -20,7 +20,7 @@ from onestep_vla_ros.core.errors import DatasetError
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.policy.images import resize_uint8
 from onestep_vla_ros.train.dataset_meta import FolderMeta
-from onestep_vla_ros.train.lerobot_layout import FPS, INFO, is_alive, video_key
+from onestep_vla_ros.train.lerobot_layout import INFO, is_alive, video_key
 from onestep_vla_ros.train.lerobot_reader import Clip, Tables, check_stats
 from onestep_vla_ros.train.lerobot_stats import histogram, of_pixels
 from onestep_vla_ros.train.lerobot_video import read_video
@@ -172,7 +172,8 @@ def _decode_camera(
 
     def decode(clips: list[Clip]) -> NDArray[np.int64] | str:
         path = meta.folder / clips[0].path
-        images, fault = _read(path, camera, max(c.start + c.count for c in clips))
+        frames = max(c.start + c.count for c in clips)
+        images, fault = _read(path, camera, frames, meta.robot.rate_hz)
         if fault:
             return f"{path}: {fault}"
         for clip in clips:
@@ -197,7 +198,9 @@ def _decode_camera(
         check_stats(meta.folder, {video_key(camera.name): pixels}, faults)
 
 
-def _read(path: Path, camera: CameraSpec, frames: int) -> tuple[NDArray[np.uint8], str]:
+def _read(
+    path: Path, camera: CameraSpec, frames: int, wanted_hz: int
+) -> tuple[NDArray[np.uint8], str]:
     """Return a video's images, and what is wrong with them or nothing."""
     nothing = np.zeros((0, 1, 1, 3), np.uint8)
     try:
@@ -209,6 +212,6 @@ def _read(path: Path, camera: CameraSpec, frames: int) -> tuple[NDArray[np.uint8
         return nothing, f"size: got: {size}; allowed: {camera.height}x{camera.width}"
     if len(images) != frames:
         return nothing, f"frames: got: {len(images)}; allowed: {frames}"
-    if abs(rate_hz - FPS) > 1e-3:
-        return nothing, f"frames a second: got: {rate_hz:g}; allowed: {FPS}"
+    if abs(rate_hz - wanted_hz) > 1e-3:
+        return nothing, f"frames a second: got: {rate_hz:g}; allowed: {wanted_hz}"
     return images, ""

@@ -7,15 +7,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM, EMBODIMENTS, Embodiment, known_by
 from onestep_vla_ros.core.errors import DatasetError, ObservationError
-from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.observation import CameraSpec, check_instruction
 from onestep_vla_ros.train.lerobot_layout import (
     ACTION,
     CODEBASE_VERSION,
     DATA_PATH,
     FORMAT,
-    FPS,
     INFO,
     OWN,
     STATE,
@@ -41,6 +40,7 @@ class DatasetMeta:
         stored: Cameras as the model reads them.
         state: "measured".
         expert: Who demonstrated.
+        joint_names: What is commanded, as in a contract.
     """
 
     task: str
@@ -49,6 +49,12 @@ class DatasetMeta:
     stored: tuple[CameraSpec, ...]
     state: str
     expert: str
+    joint_names: tuple[str, ...] = BIMANUAL_YAM.action_names
+
+    @property
+    def robot(self) -> Embodiment:
+        """The robot that has these joints; folders with others were refused."""
+        return known_by(self.joint_names) or BIMANUAL_YAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class FolderMeta:
         sentences: The instruction of every task_index.
         episodes: How many there should be.
         frames: How many there should be.
+        robot: Whose demonstrations they are.
     """
 
     folder: Path
@@ -70,6 +77,7 @@ class FolderMeta:
     sentences: tuple[str, ...]
     episodes: int
     frames: int
+    robot: Embodiment
 
 
 def read_folder_meta(folder: Path, faults: list[str]) -> FolderMeta | None:
@@ -89,13 +97,10 @@ def read_folder_meta(folder: Path, faults: list[str]) -> FolderMeta | None:
     own = _read_json(folder / OWN, faults) or {}
     if info is None:
         return None
-    cameras = _check_info(folder / INFO, info, faults)
+    robot = _robot(folder / OWN, own, faults)
+    cameras = _check_info(folder / INFO, info, robot, faults)
     if own:
-        for key, allowed in (
-            ("format", FORMAT),
-            ("joint_names", list(JOINT_NAMES)),
-            ("state", "measured"),
-        ):
+        for key, allowed in (("format", FORMAT), ("state", "measured")):
             _expect(folder / OWN, key, own.get(key), allowed, faults)
         for key in ("task", "expert"):
             if not isinstance(own.get(key), str):
@@ -115,7 +120,18 @@ def read_folder_meta(folder: Path, faults: list[str]) -> FolderMeta | None:
         sentences=_read_sentences(folder / TASKS, faults),
         episodes=counts[0] if isinstance(counts[0], int) else -1,
         frames=counts[1] if isinstance(counts[1], int) else -1,
+        robot=robot,
     )
+
+
+def _robot(path: Path, own: dict[str, object], faults: list[str]) -> Embodiment:
+    """Return whose demonstrations they are; the YAM's with a fault where that cannot be told."""
+    names = own.get("joint_names")
+    found = known_by(names) if isinstance(names, list) else None
+    if own and found is None:
+        allowed = " or ".join(str(list(e.action_names)) for e in EMBODIMENTS)
+        faults.append(f"{path}: joint_names: got: {names!r}; allowed: {allowed}")
+    return found or BIMANUAL_YAM
 
 
 def _is_older(folder: Path) -> bool:
@@ -145,12 +161,12 @@ def _expect(path: Path, key: str, got: object, allowed: object, faults: list[str
 
 
 def _check_info(
-    path: Path, info: dict[str, object], faults: list[str]
+    path: Path, info: dict[str, object], robot: Embodiment, faults: list[str]
 ) -> tuple[CameraSpec, ...] | None:
     """Check versions, rate and features; return the cameras, or None when they cannot be told."""
     for key, allowed in (
         ("codebase_version", CODEBASE_VERSION),
-        ("fps", FPS),
+        ("fps", robot.rate_hz),
         ("data_path", DATA_PATH),
         ("video_path", VIDEO_PATH),
     ):
@@ -159,7 +175,7 @@ def _check_info(
     if not isinstance(found, dict):
         faults.append(f"{path}: features: got: {found!r}; allowed: a mapping")
         return None
-    for name, wanted in features(()).items():
+    for name, wanted in features((), robot).items():
         entry = found.get(name)
         if not isinstance(entry, dict):
             faults.append(f"{path}: features.{name}: got: {entry!r}; allowed: {wanted}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,12 @@ from pathlib import Path
 import tqdm
 
 from onestep_vla_ros.core.errors import ConfigError, DatasetError
-from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.sim.tasks import task_named
 from onestep_vla_ros.sim.yam_station import CAMERAS
 from onestep_vla_ros.train.attempts import REQUEST, is_done, load_attempt
 from onestep_vla_ros.train.crew import share
 from onestep_vla_ros.train.grid import fingerprint
-from onestep_vla_ros.train.lerobot_layout import FPS, sweep_parts
+from onestep_vla_ros.train.lerobot_layout import sweep_parts
 from onestep_vla_ros.train.lerobot_writer import DatasetFacts, assemble, replace_file
 from onestep_vla_ros.train.recorder import Recorder
 
@@ -36,6 +36,13 @@ class DemoSummary:
     written: int
     failed: int
     frames: int
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        return (
+            f"{self.folder}: {self.written} episodes, {self.frames} frames; "
+            f"{self.failed} seeds failed"
+        )
 
 
 def write_demos(
@@ -66,22 +73,49 @@ def write_demos(
         ConfigError: Unknown task or a number out of range.
         DatasetError: The folder holds demonstrations of another request.
     """
-    _check(task, episodes, seed, jobs)
+    task_named(task)
+    _check_numbers(episodes, seed, jobs)
     weights = fingerprint(lead) if lead else ""
     expert = "scripted privileged-state" + f" after policy {weights}" * bool(lead)
     facts = DatasetFacts(task=task, seed=seed, cameras=CAMERAS, expert=expert, state="measured")
-    _claim(folder, facts, weights)
+    start = partial(Recorder, folder, task, seed, lead)
+    return collect(
+        folder, facts, start, episodes, {"lead": weights} if lead else {}, jobs, progress
+    )
+
+
+def collect(
+    folder: Path,
+    facts: DatasetFacts,
+    start: Callable[[], Callable[[int], bool]],
+    episodes: int,
+    options: Mapping[str, object],
+    jobs: int = 1,
+    progress: bool = True,
+) -> DemoSummary:
+    """Make the attempts that `folder` does not have yet, then the dataset of all that succeeded.
+
+    Args:
+        folder: As in `write_demos`.
+        facts: Of the dataset.
+        start: Makes, in each process, what runs and stores an attempt by its number.
+        episodes: Attempts.
+        options: What else tells this request from another.
+        jobs: Processes.
+        progress: Show a progress bar.
+    """
+    _check_numbers(episodes, facts.seed, jobs)
+    _claim(folder, facts, options)
     sweep_parts(folder)
     todo = [i for i in range(episodes) if not is_done(folder, i)]
     failed = sum(
         not load_attempt(folder, i).success for i in range(episodes) if is_done(folder, i)
     )
-    start = partial(Recorder, folder, task, seed, lead)
     with tqdm.tqdm(
         total=episodes,
         initial=episodes - len(todo),
         unit="episode",
-        desc=task,
+        desc=facts.task,
         disable=not progress,
     ) as bar:
         bar.set_postfix(failed=failed)
@@ -93,18 +127,17 @@ def write_demos(
     return DemoSummary(folder, written, episodes - written, frames)
 
 
-def _check(task: str, episodes: int, seed: int, jobs: int) -> None:
-    task_named(task)
+def _check_numbers(episodes: int, seed: int, jobs: int) -> None:
     for name, value, low in (("episodes", episodes, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         if value < low:
             raise ConfigError(f"{name} is out of range", got=value, allowed=f">= {low}")
 
 
-def _claim(folder: Path, facts: DatasetFacts, weights: str) -> None:
+def _claim(folder: Path, facts: DatasetFacts, options: Mapping[str, object]) -> None:
     """Write the request into an empty folder, or check that it is the one there."""
-    wanted = {"task": facts.task, "seed": facts.seed, "fps": FPS, "joints": list(JOINT_NAMES)}
-    if weights:
-        wanted["lead"] = weights
+    robot = facts.robot
+    wanted: dict[str, object] = {"task": facts.task, "seed": facts.seed, "fps": robot.rate_hz}
+    wanted |= {"joints": list(robot.action_names), **options}
     wanted["cameras"] = {c.name: [c.height, c.width] for c in facts.cameras}
     path = folder / REQUEST
     if not path.is_file():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, GRIPPER_INDEX
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM, Embodiment
 from onestep_vla_ros.policy.ambiguity import gap
 from onestep_vla_ros.policy.decoder import euler
 from onestep_vla_ros.policy.model import OneStepModel
@@ -57,7 +57,11 @@ def held_out_loss(learner: Learner, batches: Batches, indices: NDArray[np.int64]
 
 @torch.inference_mode()
 def held_out_rows(
-    model: OneStepModel, normalizer: Normalizer, batches: Batches, indices: NDArray[np.int64]
+    model: OneStepModel,
+    normalizer: Normalizer,
+    batches: Batches,
+    indices: NDArray[np.int64],
+    robot: Embodiment = BIMANUAL_YAM,
 ) -> list[dict[str, object]]:
     """Return the K table: one row for each K and noise.
 
@@ -82,8 +86,8 @@ def held_out_rows(
                 error = (chunk - truth.unsqueeze(1)).abs()
                 leak = (x[:, 0] - x[:, -1]).square().mean()
                 figures = [
-                    error[..., list(ARM_JOINT_INDEX)].mean(),
-                    error[..., list(GRIPPER_INDEX)].mean(),
+                    error[..., list(robot.others)].mean(),
+                    error[..., list(robot.grippers)].mean(),
                     leak,
                 ]
                 row = np.array([float(f) for f in figures]) * len(truth)

@@ -14,12 +14,41 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from onestep_vla_ros.core.joints import ARM_JOINT_INDEX, DOF
+from onestep_vla_ros.core.embodiment import Embodiment
+from onestep_vla_ros.core.joints import ARM_JOINT_INDEX
 from onestep_vla_ros.policy.nano_encoder import POOL, NanoEncoder
 
 STILL_RAD = 0.02
 """A plan that moves less than this in one recorded period (0.1 s) rests there [rad]."""
 HIDDEN = 256
+
+
+def keyframes_of(
+    robot: Embodiment,
+    state: NDArray[np.float32],
+    action: NDArray[np.float32],
+    frame: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return the state in which the movement after each frame ends, (N, S).
+
+    Arms that are told joint positions: where they are told to come to rest. Arms that are told
+    steps, which are at rest nowhere: where a gripper is told to open or close next.
+
+    Args:
+        robot: Whose movements.
+        state: Measured, (M, S).
+        action: Due one frame later, (M, D).
+        frame: Which frames, (N,).
+    """
+    if robot.relative:
+        return next_keyframes(np.concatenate([state[:1], action]), frame)
+    told = action[:, list(robot.grippers)] > 0.0
+    ends = np.flatnonzero((told[1:] != told[:-1]).any(axis=1)) + 1
+    ends = np.append(ends, len(state) - 1)
+    chosen: NDArray[np.float32] = state[
+        ends[np.searchsorted(ends, frame, side="right").clip(max=len(ends) - 1)]
+    ]
+    return chosen
 
 
 def next_keyframes(plan: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -51,11 +80,13 @@ class KeyframeReadout(nn.Module):
         super().__init__()
         self._seen = len(encoder.cameras) * (encoder.config.keypoint_tokens + POOL * POOL)
         self.layers = nn.Sequential(
-            nn.Linear((self._seen + 2) * encoder.width, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, DOF)
+            nn.Linear((self._seen + 2) * encoder.width, HIDDEN),
+            nn.GELU(),
+            nn.Linear(HIDDEN, encoder.dof),
         )
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return normalised keyframes (B, D) of context tokens (B, T, W)."""
+        """Return normalised keyframes (B, S) of context tokens (B, T, W)."""
         used = torch.cat([tokens[:, : self._seen], tokens[:, -2:]], dim=1)
         out: torch.Tensor = self.layers(used.flatten(1))
         return out.float()

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM, Embodiment
 from onestep_vla_ros.core.observation import CameraSpec
 
 CODEBASE_VERSION = "v3.0"
-FPS = 10
-"""Recorded moments a second; an action is due one of these after its observation."""
+FPS = BIMANUAL_YAM.rate_hz
+"""Recorded moments a second of two YAM arms; an action is due one after its observation."""
 FILES_A_FOLDER = 1000
 INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 FORMAT = "onestep-vla-demos/1"
@@ -43,10 +43,14 @@ def numbered(template: str, number: int, key: str = "") -> str:
     return template.format(video_key=key, chunk_index=chunk, file_index=file)
 
 
-def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
+def features(
+    cameras: Sequence[CameraSpec], robot: Embodiment = BIMANUAL_YAM
+) -> dict[str, dict[str, object]]:
     """Return the features of info.json: names, types and shapes of every column and video."""
-    joints: dict[str, object] = {"dtype": "float32", "shape": [DOF], "names": list(JOINT_NAMES)}
-    found: dict[str, dict[str, object]] = {STATE: joints, ACTION: dict(joints)}
+    found: dict[str, dict[str, object]] = {
+        name: {"dtype": "float32", "shape": [len(parts)], "names": list(parts)}
+        for name, parts in ((STATE, robot.state_names), (ACTION, robot.action_names))
+    }
     for camera in cameras:
         found[video_key(camera.name)] = {
             "dtype": "video",
@@ -58,7 +62,7 @@ def features(cameras: Sequence[CameraSpec]) -> dict[str, dict[str, object]]:
                 "video.codec": "h264",
                 "video.pix_fmt": "yuv420p",
                 "video.is_depth_map": False,
-                "video.fps": FPS,
+                "video.fps": robot.rate_hz,
                 "video.channels": 3,
                 "has_audio": False,
             },

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import DatasetError
-from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.train.dataset_meta import FolderMeta
 from onestep_vla_ros.train.lerobot_layout import (
     ACTION,
     DATA_FOLDER,
     DATA_PATH,
     EPISODES_FOLDER,
-    FPS,
     INDICES,
     INFO,
     MISTAKE,
@@ -31,8 +29,8 @@ from onestep_vla_ros.train.lerobot_layout import (
 from onestep_vla_ros.train.lerobot_stats import NAMES, Stats, of_numbers
 from onestep_vla_ros.train.lerobot_tables import column, read_table
 
-_TYPES = {STATE: ("float", DOF), ACTION: ("float", DOF), MISTAKE: ("bool", 0)}
-_TYPES |= {"timestamp": ("float", 0)} | {name: ("int64", 0) for name in INDICES}
+_TYPES = {MISTAKE: ("bool", 0), "timestamp": ("float", 0)}
+_TYPES |= {name: ("int64", 0) for name in INDICES}
 _NUMBER_TOLERANCE, _PIXEL_TOLERANCE, _PIXEL_RANK_TOLERANCE = 1e-6, 0.005, 0.03
 """Of statistics: of numbers; of means of pixels, since decoders differ; of single pixels."""
 
@@ -198,17 +196,19 @@ def _read_data(
     there = {p.relative_to(meta.folder).as_posix() for p in meta.folder.glob("data/*/*.parquet")}
     for name in sorted(there - set(names)):
         faults.append(f"{meta.folder / name}: got: a file that no episode names; allowed: none")
-    parts = []
+    robot, parts = meta.robot, []
+    numbers = {STATE: len(robot.state_names), ACTION: len(robot.action_names)}
+    types = {name: ("float", count) for name, count in numbers.items()} | _TYPES
     for name in sorted(set(names)):
         path, inside = meta.folder / name, np.flatnonzero(np.array(names) == name)
-        part = _read_file(path, _TYPES, faults)
+        part = _read_file(path, types, faults)
         if part is not None:
-            _check_rows(path, part, inside, first, len(meta.sentences), faults)
+            _check_rows(path, part, inside, first, meta, faults)
         parts.append(part)
     whole = [part for part in parts if part is not None]
     if len(whole) < len(parts):
         return {}
-    return {name: np.concatenate([part[name] for part in whole]) for name in _TYPES}
+    return {name: np.concatenate([part[name] for part in whole]) for name in types}
 
 
 def _check_rows(
@@ -216,7 +216,7 @@ def _check_rows(
     part: dict[str, Column],
     inside: NDArray[np.int64],
     first: NDArray[np.int64],
-    tasks: int,
+    meta: FolderMeta,
     faults: list[str],
 ) -> None:
     """Check that a data file holds the frames of the episodes `inside`, one after the other."""
@@ -232,12 +232,13 @@ def _check_rows(
         ("index", np.repeat(first[:-1][inside], length) + frame),
     ):
         _compare(f"{path}: {name}", part[name], allowed, faults)
-    is_late = np.abs(part["timestamp"] - frame / FPS) > 1e-4
+    due_s, tasks = frame / meta.robot.rate_hz, len(meta.sentences)
+    is_late = np.abs(part["timestamp"] - due_s) > 1e-4
     if is_late.any():
         row = int(np.flatnonzero(is_late)[0])
         faults.append(
             f"{path}: timestamp: got: {part['timestamp'][row]} in row {row}; "
-            f"allowed: {frame[row] / FPS} (frame_index / fps)"
+            f"allowed: {due_s[row]} (frame_index / fps)"
         )
     is_known = (part["task_index"] >= 0) & (part["task_index"] < tasks)
     if not is_known.all():
@@ -259,7 +260,7 @@ def _clips(
     return [
         Clip(
             VIDEO_PATH.format(video_key=key, chunk_index=chunk, file_index=file),
-            round(float(start_s) * FPS),
+            round(float(start_s) * meta.robot.rate_hz),
             int(first[k]),
             int(episodes["length"][k]),
         )

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import DatasetError
-from onestep_vla_ros.train.lerobot_layout import FPS, part_of
+from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, part_of, video_key
+from onestep_vla_ros.train.lerobot_stats import histogram
 
 CRF = 14
 """Constant quality of x264, 0 lossless to 51; at this one the pictures look untouched."""
@@ -27,8 +28,8 @@ _EXACT = "-threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1 -f mp
 _RAW = "-f rawvideo -pix_fmt yuv420p"
 
 
-def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
-    """Write images (N, h, w, 3) RGB of each path at `FPS`; h and w even, N alike.
+def write_videos(videos: Mapping[Path, NDArray[np.uint8]], rate_hz: int = FPS) -> None:
+    """Write images (N, h, w, 3) RGB of each path at `rate_hz`; h and w even, N alike.
 
     One encoder does all, since starting it costs as much as a second of video. Files are
     written beside their paths first and renamed when all are complete.
@@ -48,7 +49,7 @@ def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
         crops.append(f"[i{k}]crop={width}:{height}:0:{row}[o{k}]")
         row += height
     split = f"[0]split={len(crops)}" + "".join(f"[i{k}]" for k in range(len(crops)))
-    command = f"-v error -y {_RAW} -s {widest}x{row} -r {FPS} -i - -filter_complex".split()
+    command = f"-v error -y {_RAW} -s {widest}x{row} -r {rate_hz} -i - -filter_complex".split()
     command.append(";".join([split, *crops]))
     for k, part in enumerate(parts.values()):
         command += [*f"-map [o{k}] {_X264} {_EXACT}".split(), str(part)]
@@ -60,6 +61,28 @@ def write_videos(videos: Mapping[Path, NDArray[np.uint8]]) -> None:
         raise DatasetError(f"{names} could not be written", got=fault, do="free some space")
     for path, part in parts.items():
         os.replace(part, path)
+
+
+def film(
+    folder: Path, number: int, images: Mapping[str, NDArray[np.uint8]], rate_hz: int = FPS
+) -> dict[str, NDArray[np.int64]]:
+    """Write an attempt's videos, camera to (N, h, w, 3) RGB; return histograms of what is read.
+
+    The videos are read back: what counts is what a reader will see, to the frame.
+
+    Raises:
+        DatasetError: A video could not be written, or not whole.
+    """
+    paths = [folder / numbered(VIDEO_PATH, number, video_key(name)) for name in images]
+    write_videos(dict(zip(paths, images.values(), strict=True)), rate_hz)
+    pixels = {}
+    for (name, stack), path, (shown, _) in zip(
+        images.items(), paths, read_videos(paths), strict=True
+    ):
+        if len(shown) != len(stack):
+            raise DatasetError(f"{path} lost frames", got=len(shown), allowed=len(stack))
+        pixels[name] = histogram(shown)
+    return pixels
 
 
 def read_videos(paths: Sequence[Path]) -> list[tuple[NDArray[np.uint8], float]]:

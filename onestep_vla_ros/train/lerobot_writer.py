@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onestep_vla_ros.core.joints import JOINT_NAMES
+from onestep_vla_ros.core.embodiment import BIMANUAL_YAM, Embodiment
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.train.attempts import Attempt, load_attempt
 from onestep_vla_ros.train.lerobot_layout import (
@@ -27,7 +27,6 @@ from onestep_vla_ros.train.lerobot_layout import (
     EPISODES_PATH,
     FILES_A_FOLDER,
     FORMAT,
-    FPS,
     INFO,
     MISTAKE,
     OWN,
@@ -44,7 +43,6 @@ from onestep_vla_ros.train.lerobot_layout import (
 from onestep_vla_ros.train.lerobot_stats import Stats, of_numbers, of_pixels
 from onestep_vla_ros.train.lerobot_tables import data_table, rows_table, tasks_table
 
-ROBOT = "bimanual_yam"
 EPISODES_A_FILE = 100
 
 Columns = dict[str, NDArray[np.generic]]
@@ -60,6 +58,8 @@ class DatasetFacts:
         cameras: The cameras and their native sizes.
         expert: Who demonstrated.
         state: Which state was recorded: "measured".
+        robot: Whose demonstrations they are.
+        packages: Whose versions are noted, beside numpy's.
     """
 
     task: str
@@ -67,6 +67,8 @@ class DatasetFacts:
     cameras: tuple[CameraSpec, ...]
     expert: str
     state: str
+    robot: Embodiment = BIMANUAL_YAM
+    packages: tuple[str, ...] = ("mujoco", "dreamscale-i2rt")
 
 
 def assemble(folder: Path, facts: DatasetFacts, attempts: int) -> tuple[int, int]:
@@ -82,7 +84,7 @@ def assemble(folder: Path, facts: DatasetFacts, attempts: int) -> tuple[int, int
     sentences = sorted({episode.instruction for episode in episodes})
     firsts = accumulate((len(episode.state) for episode in episodes), initial=0)
     columns = [
-        _columns(episode, k, first, sentences)
+        _columns(episode, k, first, sentences, facts.robot.rate_hz)
         for k, (episode, first) in enumerate(zip(episodes, firsts, strict=False))
     ]
     files = _data_files(columns)
@@ -108,7 +110,9 @@ def replace_file(path: Path, content: bytes) -> None:
     os.replace(part, path)
 
 
-def _columns(episode: Attempt, k: int, first: int, sentences: Sequence[str]) -> Columns:
+def _columns(
+    episode: Attempt, k: int, first: int, sentences: Sequence[str], rate_hz: int
+) -> Columns:
     """Return the columns of the k-th episode, whose first frame is the dataset's `first`."""
     count = len(episode.state)
     frame = np.arange(count, dtype=np.int64)
@@ -116,7 +120,7 @@ def _columns(episode: Attempt, k: int, first: int, sentences: Sequence[str]) -> 
         STATE: episode.state,
         ACTION: episode.action,
         MISTAKE: episode.is_mistake,
-        "timestamp": (frame / FPS).astype(np.float32),
+        "timestamp": (frame / rate_hz).astype(np.float32),
         "frame_index": frame,
         "episode_index": np.full(count, k, np.int64),
         "index": first + frame,
@@ -159,7 +163,7 @@ def _episode_files(
             row[f"videos/{key}/chunk_index"] = video_chunk
             row[f"videos/{key}/file_index"] = video_file
             row[f"videos/{key}/from_timestamp"] = 0.0
-            row[f"videos/{key}/to_timestamp"] = count / FPS
+            row[f"videos/{key}/to_timestamp"] = count / facts.robot.rate_hz
             stats[key] = of_pixels(episode.pixels[camera.name], count)
         for name, values in stats.items():
             row |= {f"stats/{name}/{kind}": value for kind, value in _plain(values).items()}
@@ -170,18 +174,18 @@ def _episode_files(
 def _info(facts: DatasetFacts, episodes: int, frames: int, tasks: int) -> dict[str, object]:
     return {
         "codebase_version": CODEBASE_VERSION,
-        "robot_type": ROBOT,
+        "robot_type": facts.robot.robot_type,
         "total_episodes": episodes,
         "total_frames": frames,
         "total_tasks": tasks,
         "chunks_size": FILES_A_FOLDER,
         "data_files_size_in_mb": 100,
         "video_files_size_in_mb": 200,
-        "fps": FPS,
+        "fps": facts.robot.rate_hz,
         "splits": {"train": f"0:{episodes}"},
         "data_path": DATA_PATH,
         "video_path": VIDEO_PATH,
-        "features": features(facts.cameras),
+        "features": features(facts.cameras, facts.robot),
     }
 
 
@@ -191,13 +195,13 @@ def _own(facts: DatasetFacts, attempts: Sequence[Attempt]) -> dict[str, object]:
         "task": facts.task,
         "expert": facts.expert,
         "state": facts.state,
-        "joint_names": list(JOINT_NAMES),
+        "joint_names": list(facts.robot.action_names),
         "first_seed": facts.seed,
         "seeds": [a.seed for a in attempts if a.success],
         "failed_seeds": [a.seed for a in attempts if not a.success],
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("mujoco", "numpy", "dreamscale-i2rt")},
+            **{name: version(name) for name in ("numpy", *facts.packages)},
         },
     }
 

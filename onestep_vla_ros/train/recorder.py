@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onestep_vla_ros.core.errors import DatasetError
 from onestep_vla_ros.sim.demonstration import Demonstration, demonstrate
 from onestep_vla_ros.sim.motion import PERIOD_S
 from onestep_vla_ros.sim.yam_station import YamStation
 from onestep_vla_ros.train.attempts import Attempt, failed_attempt, save_attempt
-from onestep_vla_ros.train.lerobot_layout import FPS, VIDEO_PATH, numbered, video_key
-from onestep_vla_ros.train.lerobot_stats import histogram
-from onestep_vla_ros.train.lerobot_video import read_videos, write_videos
+from onestep_vla_ros.train.lerobot_layout import FPS
+from onestep_vla_ros.train.lerobot_video import film
 from onestep_vla_ros.train.policy_lead import PolicyLead
 
 RECORD_EVERY = round(1.0 / (FPS * PERIOD_S))
@@ -65,22 +63,11 @@ class Recorder:
         )
 
     def _film(self, number: int, physics: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
-        """Write the cameras' videos of these moments, (N, nq); return histograms of what is read.
-
-        The videos are read back: what counts is what a reader will see, to the frame.
-        """
+        """Write the cameras' videos of these moments, (N, nq); return what `film` does."""
         images: dict[str, list[NDArray[np.uint8]]] = {c.name: [] for c in self._world.cameras}
         for moment in physics:
             self._world.stage.show(moment)
             for camera in self._world.cameras:
                 images[camera.name].append(self._world.render(camera))
-        names = list(images)
-        paths = [self._folder / numbered(VIDEO_PATH, number, video_key(name)) for name in names]
-        stacks = [np.stack(images[name]) for name in names]
-        write_videos(dict(zip(paths, stacks, strict=True)))
-        pixels = {}
-        for name, path, (shown, _) in zip(names, paths, read_videos(paths), strict=True):
-            if len(shown) != len(physics):
-                raise DatasetError(f"{path} lost frames", got=len(shown), allowed=len(physics))
-            pixels[name] = histogram(shown)
-        return pixels
+        stacks = {name: np.stack(pictures) for name, pictures in images.items()}
+        return film(self._folder, number, stacks)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from onestep_vla_ros.core.errors import ConfigError
-from onestep_vla_ros.core.joints import DOF, JOINT_NAMES
 from onestep_vla_ros.policy.calibration import Calibration
 from onestep_vla_ros.policy.checkpoint import Checkpoint, save_checkpoint
 from onestep_vla_ros.policy.contract import Contract
@@ -88,11 +87,14 @@ def open_data(config: TrainConfig, data: Sequence[Path]) -> Dataset:
 
 def model_of(config: TrainConfig, dataset: Dataset) -> ModelConfig:
     """Return the model that `config` describes, with the cameras that are stored."""
+    robot = dataset.meta.robot
+    dof, states = len(robot.action_names), len(robot.state_names)
     return ModelConfig.from_json(
         {
             "encoder": config.encoder,
-            "head": {"dof": DOF, "prefix": 0, **config.head, "objective": config.objective},
+            "head": {"dof": dof, "prefix": 0, **config.head, "objective": config.objective},
             "cameras": {c.name: [c.height, c.width] for c in dataset.meta.stored},
+            "state_dof": 0 if states == dof else states,
         }
     )
 
@@ -196,7 +198,8 @@ def write_checkpoint(
     frames = held if is_held_out else spread(np.arange(len(setup.dataset.q)), TABLE_FRAMES)
     normalizer = setup.normalizer.to(setup.batches.device)
     with learner.averaged() as model:
-        rows = held_out_rows(model, normalizer, setup.batches, frames)
+        robot = setup.dataset.meta.robot
+        rows = held_out_rows(model, normalizer, setup.batches, frames, robot)
         calibration = Calibration.fit(held_out_gaps(model, setup.batches, frames))
         save_checkpoint(
             folder,
@@ -259,7 +262,7 @@ def _checkpoint(
 def _contract(config: TrainConfig, data: Dataset) -> Contract:
     start = data.start_q.astype(np.float64)
     return Contract(
-        joint_names=JOINT_NAMES,
+        joint_names=data.meta.robot.action_names,
         cameras=data.meta.native,
         period_s=data.meta.period_s,
         horizon=horizon_of(config),

@@ -48,7 +48,9 @@ def start_of(
         old = open_initial(config, model_config)
         _freeze(old.model, config)
         return Start(old.model, old.tokenizer, old.normalizer, old.training)
-    normalizer = Normalizer.fit(dataset.q[frames], dataset.action[frames])
+    normalizer = Normalizer.fit(
+        dataset.q[frames], dataset.action[frames], dataset.meta.robot.relative
+    )
     model = OneStepModel(model_config)
     folder = Path(config.pretrained_backbone)
     if not config.pretrained_backbone:
