@@ -6,6 +6,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onestep_vla_ros.train.demos import DemoSummary
 
 BAR_MET, BAR_MISSED = 0, 1
 
@@ -59,7 +63,7 @@ def run_demos(options: argparse.Namespace) -> int:
             lead=options.lead,
             jobs=options.jobs,
         )
-        print(summary)
+        _tell(summary)
         is_met = is_met and summary.written > 0
     return BAR_MET if is_met else BAR_MISSED
 
@@ -79,9 +83,16 @@ def _run_libero(options: argparse.Namespace) -> int:
             rendering=options.rendering,
             jobs=options.jobs,
         )
-        print(summary)
+        _tell(summary)
         is_met = is_met and summary.written > 0
     return BAR_MET if is_met else BAR_MISSED
+
+
+def _tell(summary: DemoSummary) -> None:
+    print(
+        f"{summary.folder}: {summary.written} episodes, {summary.frames} frames; "
+        f"{summary.failed} seeds failed"
+    )
 
 
 def add_look(sub: argparse.ArgumentParser) -> None:

@@ -37,13 +37,6 @@ class DemoSummary:
     failed: int
     frames: int
 
-    def __str__(self) -> str:
-        """Return it in a line."""
-        return (
-            f"{self.folder}: {self.written} episodes, {self.frames} frames; "
-            f"{self.failed} seeds failed"
-        )
-
 
 def write_demos(
     folder: Path,

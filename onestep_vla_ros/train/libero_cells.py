@@ -106,16 +106,16 @@ def cells_of(
             or LIBERO is not installed.
         CheckpointError: The checkpoint is missing, damaged or of another robot.
     """
+    of = decodings
+    begun = [
+        LiberoCell(suite, 0, of.policy, rendering, steps, of.noise, of.replan)
+        for steps in dict.fromkeys(of.steps)
+    ]
     count = task_count(suite)
     wrong = [task for task in tasks if not 0 <= task < count]
     if wrong:
         raise ConfigError(f"task of suite {suite}", got=wrong, allowed=f"0 to {count - 1}")
-    places, of = tasks or range(count), decodings
-    found = []
-    for steps in dict.fromkeys(of.steps):
-        first = LiberoCell(suite, places[0], of.policy, rendering, steps, of.noise, of.replan)
-        cell = resolve(first)
-        found += [replace(cell, task=task) for task in places]
+    found = [replace(resolve(cell), task=task) for cell in begun for task in tasks or range(count)]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import CheckpointError
 from onestep_vla_ros.core.joints import JOINT_NAMES
 from onestep_vla_ros.core.observation import CameraSpec
@@ -34,3 +35,24 @@ def test_every_damaged_entry_is_listed(nano):
     contract, faults = Contract.from_json(data)
     assert contract is None
     assert len(faults) == 5
+
+
+def test_another_robot_has_its_own_units_and_states(nano):
+    robot = LIBERO_PANDA
+    poses = dict.fromkeys(("start_q_mean", "start_q_low", "start_q_high"), [0.0] * 8)
+    data = nano.contract.to_json() | poses
+    data |= {"joint_names": list(robot.action_names), "units": robot.units}
+    contract, faults = Contract.from_json(data)
+    assert faults == []
+    assert contract.embodiment is robot
+    assert contract.to_json() == data
+    wrong = Contract.from_json(data | {"units": "rad", "start_q_low": [0.0] * 14})[1]
+    assert [fault.split(":")[1].strip() for fault in wrong] == ["units", "start_q_low"]
+    with pytest.raises(CheckpointError, match="left_joint1"):
+        contract.check(JOINT_NAMES, nano.contract.cameras, 0.04)
+
+
+def test_joints_of_no_known_robot_are_refused_with_those_that_are(nano):
+    fault = Contract.from_json(nano.contract.to_json() | {"joint_names": ["a"]})[1][0]
+    assert "left_joint1" in fault
+    assert "droll" in fault

@@ -76,3 +76,18 @@ def test_every_damaged_entry_is_listed():
     back, faults = Normalizer.from_json(data, H, DOF)
     assert back is None
     assert len(faults) == 5
+
+
+def test_an_arm_that_is_commanded_in_steps_has_no_deltas_and_a_state_of_its_own_length():
+    rng = np.random.default_rng(1)
+    state = rng.normal(size=(50, 8)).astype(np.float32)
+    action = rng.uniform(-1, 1, (50, H, 7)).astype(np.float32)
+    normalizer = Normalizer.fit(state, action, relative=())
+    q, chunk = torch.from_numpy(state), torch.from_numpy(action)
+    known = normalizer.encode_action(chunk, q)
+    assert torch.equal(known, normalizer.encode_action(chunk, q + 1.0))
+    assert torch.allclose(normalizer.decode_action(known, q), chunk, atol=1e-5)
+    back, faults = Normalizer.from_json(normalizer.to_json(), H, 7, 8, ())
+    assert faults == []
+    assert torch.equal(back.encode_action(chunk, q), known)
+    assert Normalizer.from_json(normalizer.to_json(), H, 7)[1]

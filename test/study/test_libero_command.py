@@ -6,6 +6,7 @@ import json
 import pytest
 
 from onestep_vla_ros.cli import main
+from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.study.libero_command import task_table
 from onestep_vla_ros.train.libero_cells import LiberoCell
@@ -27,22 +28,44 @@ def test_the_table_has_a_row_a_task_and_one_of_all():
         LiberoCell("libero_object", 0): episodes(True, True),
         LiberoCell("libero_object", 7): episodes(False, True),
     }
+    assert "K=" not in task_table(results)
     rows = task_table(results).splitlines()
     assert rows[2].startswith("| 0 | lift | 2 / 2 | 100.0 % |")
     assert rows[3].startswith("| 7 | lift | 1 / 2 | 50.0 % |")
     assert rows[4].startswith("| all |  | 3 / 4 | 75.0 % |")
 
 
+def test_decoder_steps_are_tables_of_their_own_and_compared_state_by_state():
+    def cell(steps):
+        return LiberoCell("libero_object", 0, "run", steps=steps, noise="zero")
+
+    one = [Episode(seed=i, instruction="lift", success=True) for i in range(20)]
+    ten = [Episode(seed=i, instruction="lift", success=i < 5) for i in range(20)]
+    text = task_table({cell(1): one, cell(10): ten})
+    assert text.index("K=1, noise zero:") < text.index("K=10, noise zero:")
+    assert "K=10 less K=1: -75.0 points" in text
+
+
+def test_a_cell_of_an_older_log_means_the_defaults():
+    cell = LiberoCell("libero_object", 3)
+    old = {k: v for k, v in cell.to_json().items() if k not in ("steps", "noise", "replan")}
+    assert LiberoCell.from_json(old) == LiberoCell.from_json(cell.to_json()) == cell
+    with pytest.raises(ConfigError, match="other keys"):
+        LiberoCell.from_json({**old, "speed": 1})
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--policy", "expert"], "without a suite"),
-        (["--suite", "libero_object"], "allowed: --policy expert"),
+        (["--suite", "libero_object"], "--policy; got: None; allowed: one"),
         (
             ["--suite", "libero_tea", "--policy", "expert"],
             "unknown suite of LIBERO; got: 'libero_tea'",
         ),
-        (["--suite", "libero_object", "--steps", "2", "--policy", "expert"], "got: --steps"),
+        (["--suite", "libero_object", "--steps", "2", "--policy", "expert"], "has no decoder"),
+        (["--suite", "libero_object", "--policy", "expert", "--replan", "1"], "got: --replan"),
+        (["--suite", "libero_object", "--policy", "expert", "--every", "0"], "replan: got: 0"),
         (
             ["--suite", "libero_object", "--policy", "expert", "--episodes", "0"],
             "episodes is too small",
@@ -77,7 +100,9 @@ def test_what_the_suite_does_not_have_is_named(capsys, words, said):
 def test_a_checkpoint_for_two_arms_is_refused_with_the_reason(capsys):
     pytest.importorskip("libero", reason=REASON)
     assert call("--suite", "libero_object", "--policy", "resource/nano") == 2
-    assert "commands 14 joints of two arms" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "two YAM arms, 14 actions" in said
+    assert "LIBERO's Panda arm, 7 actions" in said
 
 
 @pytest.mark.libero

@@ -2,9 +2,10 @@
 import numpy as np
 import torch
 
+from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.policy.encoder import Text
 from onestep_vla_ros.policy.nano_encoder import NanoConfig, NanoEncoder
-from onestep_vla_ros.train.keyframe import KeyframeReadout, next_keyframes
+from onestep_vla_ros.train.keyframe import KeyframeReadout, keyframes_of, next_keyframes
 
 
 def _plan():
@@ -54,3 +55,11 @@ def test_the_readout_reads_cameras_sentence_and_state_and_no_word():
         moved = tokens.clone()
         moved[:, place] += 1.0
         assert not torch.equal(readout(moved), first)
+
+
+def test_an_arm_commanded_in_steps_looks_to_where_its_gripper_acts_next():
+    state = np.arange(10, dtype=np.float32)[:, None] * np.ones(8, np.float32)
+    action = np.zeros((10, 7), np.float32)
+    action[:, 6] = [-1, -1, -1, -1, 1, 1, 1, -1, -1, -1]
+    found = keyframes_of(LIBERO_PANDA, state, action, np.array([0, 3, 4, 6, 7, 9]))
+    assert found[:, 0].tolist() == [4.0, 4.0, 7.0, 7.0, 9.0, 9.0]
