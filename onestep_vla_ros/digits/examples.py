@@ -9,7 +9,17 @@ import torch
 from matplotlib.figure import Figure
 
 from onestep_vla_ros.digits.sources import TEST, Digits
-from onestep_vla_ros.digits.tasks import AMBIGUOUS, CAMERA, EDGE, GRID, Sample, Task
+from onestep_vla_ros.digits.tasks import (
+    AMBIGUOUS,
+    BY_COLUMN,
+    BY_ROW,
+    CAMERA,
+    EDGE,
+    EITHER,
+    GRID,
+    Sample,
+    Task,
+)
 
 COUNT = 16
 
@@ -23,12 +33,12 @@ def draw_examples(digits: Digits, path: Path) -> None:
     }
     both = samples[AMBIGUOUS]
     pixels = both.batch.images[CAMERA][:, 0]
-    has_top = (pixels[:, 0] == 255).all(dim=1)
+    paper = pixels.amin(dim=(1, 2))
     shown = [
         (samples[GRID], 0, "grid: row by row"),
-        (both, _first(has_top), "line on top: row by row"),
-        (both, _first(~both.is_ambiguous & ~has_top), "line on the left: by column"),
-        (both, _first(both.is_ambiguous), "no line: either"),
+        (both, _first(paper == BY_ROW), "black paper: row by row"),
+        (both, _first(paper == BY_COLUMN), "light paper: by column"),
+        (both, _first(paper == EITHER), "grey paper: either"),
     ]
     figure = Figure(figsize=(10.4, 3.3), layout="constrained")
     for axes, (sample, i, words) in zip(figure.subplots(1, len(shown)), shown, strict=True):

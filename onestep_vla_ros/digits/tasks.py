@@ -23,8 +23,8 @@ CELL_PIXELS = PIXELS + 2
 GRID_PIXELS = EDGE * CELL_PIXELS
 GRID, AMBIGUOUS, IMAGE = "grid", "ambiguous", "image"
 CAMERA = "grid"
-CUE_PIXELS = 2
-"""Thickness of the line that tells the reading order."""
+BY_ROW, BY_COLUMN, EITHER = 0, 120, 60
+"""Brightness of the paper that says how to read; of the last, nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Sample:
 class Task:
     """Draws samples of one of `TASKS`.
 
-    grid: sixteen digits, row by row. ambiguous: half of the grids have a line along the top
-    (read row by row) or along the left (column by column); the others have none, and their
-    demonstrations read either way at random, as two people would. image, the negative control:
+    grid: sixteen digits, row by row. ambiguous: half of the grids are on black paper (read row by
+    row) or on light paper (column by column); the others are on grey, and their demonstrations
+    read either way at random, as two people would. image, the negative control:
     the chunk is the picture of a digit, the condition only its class.
 
     Args:
@@ -68,6 +68,8 @@ class Task:
         self._labels = torch.from_numpy(digits.labels).to(device)
         parts = {int(p) for p in digits.part}
         self._pools = {p: torch.from_numpy(digits.indices(p)).to(device) for p in parts}
+        papers = (EITHER, EITHER, BY_ROW, BY_COLUMN)
+        self._papers = torch.tensor(papers, dtype=torch.uint8, device=device)
         centred = self._padded[self._pools[TRAIN], 1:-1, 1:-1].float()
         self.image_mean, self.image_std = centred.mean(), centred.std()
 
@@ -81,9 +83,8 @@ class Task:
         order, is_ambiguous = torch.zeros_like(digits[:, 0]), torch.zeros(count, dtype=torch.bool)
         answers = digits.unsqueeze(1)
         if self.name == AMBIGUOUS:
-            kind = self._integers(4, (count,), generator)  # 0, 1: no line; 2: top; 3: left
-            images[kind == 2, :, :CUE_PIXELS] = 255
-            images[kind == 3, :, :, :CUE_PIXELS] = 255
+            kind = self._integers(4, (count,), generator)  # 0, 1: either; 2: by row; 3: by column
+            images = images.maximum(self._papers[kind, None, None, None])
             order, is_ambiguous = kind % 2, kind < 2
             read = torch.where(order[:, None] == 0, digits, by_column)
             other = torch.where(order[:, None] == 0, by_column, digits)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.digits.sources import TEST, TRAIN
-from onestep_vla_ros.digits.tasks import CUE_PIXELS, Task, to_patches, to_pictures
+from onestep_vla_ros.digits.tasks import BY_COLUMN, BY_ROW, EITHER, Task, to_patches, to_pictures
 from onestep_vla_ros.digits.tokens import make_codebook, nearest
 
 CPU = torch.device("cpu")
@@ -48,12 +48,12 @@ def test_grid_is_read_row_by_row(strokes):
     assert (away == sample.answers[:, 0, 1]).float().mean() > 0.8
 
 
-def test_line_tells_the_reading_order_and_grids_without_have_two_answers(strokes):
+def test_paper_tells_the_reading_order_and_grey_paper_has_two_answers(strokes):
     _, sample = draw(strokes, "ambiguous", 400)
     images = sample.batch.images["grid"][:, 0]
-    top = (images[:, :CUE_PIXELS] == 255).all(dim=2).all(dim=1)
-    left = (images[:, :, :CUE_PIXELS] == 255).all(dim=2).all(dim=1)
-    assert torch.equal(sample.is_ambiguous, ~(top | left))
+    paper = images.amin(dim=(1, 2))
+    assert set(paper.tolist()) == {BY_ROW, BY_COLUMN, EITHER}
+    assert torch.equal(sample.is_ambiguous, paper == EITHER)
     assert 0.4 < sample.is_ambiguous.float().mean() < 0.6
     first, second = sample.answers.unbind(1)
     turned = second.view(-1, 4, 4).transpose(1, 2).flatten(1)
@@ -61,12 +61,16 @@ def test_line_tells_the_reading_order_and_grids_without_have_two_answers(strokes
     assert torch.equal(first[~sample.is_ambiguous], second[~sample.is_ambiguous])
 
 
-def test_readings_of_grids_without_a_line_are_balanced(strokes):
+def test_readings_of_grids_on_grey_paper_are_balanced(strokes):
     task = Task("ambiguous", strokes, CPU)
     generator, again = (torch.Generator().manual_seed(7) for _ in range(2))
     sample, plain = task.sample(600, TRAIN, generator), Task("grid", strokes, CPU)
     rows = plain.sample(600, TRAIN, again).answers[:, 0]
-    by_row = (sample.answers[:, 0] == rows).all(dim=1)[sample.is_ambiguous]
+    is_row = (sample.answers[:, 0] == rows).all(dim=1)
+    paper = sample.batch.images["grid"][:, 0].amin(dim=(1, 2))
+    assert is_row[paper == BY_ROW].all()
+    assert not is_row[paper == BY_COLUMN].any()
+    by_row = is_row[sample.is_ambiguous]
     assert 0.4 < by_row.float().mean() < 0.6
 
 
