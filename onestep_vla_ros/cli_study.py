@@ -159,7 +159,7 @@ def add_digits(sub: argparse.ArgumentParser) -> None:
         "--budgets", nargs="+", type=int, default=[1000, 3000, 9000], help="training steps"
     )
     sub.add_argument(
-        "--control-steps", type=int, default=1000, help="of controls, which take it 1 to 6 times"
+        "--control-steps", type=int, default=1000, help="of controls, which take it 1 to 3 times"
     )
     sub.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     sub.add_argument("--tests", type=int, default=2000, help="test inputs of each training")
