@@ -159,7 +159,7 @@ class Conductor:
     def _is_settled(self, number: int) -> bool:
         """Has episode `number` run long enough that no node still sees the last one's pose?"""
         is_there = int(self._sim.get("episode", 0)) == number
-        return is_there and float(self._sim["episode_time_s"]) >= _SETTLE_S
+        return is_there and float(self._sim["since_reset_s"]) >= _SETTLE_S
 
     def _is_over(self) -> bool:
         # the trace is first to tell of a fault; why, the status says a moment later
