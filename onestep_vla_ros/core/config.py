@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.parameter import param
 
 
@@ -23,20 +22,19 @@ class PolicyNodeConfig:
     autostart: bool = param("Configure and activate at once, without a lifecycle manager")
     checkpoint: str = param("Checkpoint folder; empty takes the shipped one")
     joint_names: tuple[str, ...] = param(
-        "Joints of this robot in the 14-D order; the checkpoint must have been made for them",
-        length=DOF,
+        "What this robot is commanded, of two YAM arms the joints in the 14-D order; the "
+        "checkpoint must have been made for them"
     )
     wire_names: tuple[str, ...] = param(
-        "Names of the same joints on joint_states, as the bridge's joint_names", length=DOF
+        "Names of its state on joint_states, as the bridge's joint_names or state_names"
     )
     wire_scale: tuple[float, ...] = param(
         "Value on joint_states = scale x value + offset, as the bridge's; typical 1",
         low=-1000.0,
         high=1000.0,
-        length=DOF,
     )
     wire_offset: tuple[float, ...] = param(
-        "Offset of wire_scale; typical 0", low=-1000.0, high=1000.0, length=DOF
+        "Offset of wire_scale; typical 0", low=-1000.0, high=1000.0
     )
     cameras: tuple[str, ...] = param(
         "Cameras of this robot, each as name:widthxheight; the checkpoint must expect them"
@@ -109,6 +107,16 @@ class PolicyNodeConfig:
     status_period_s: float = param(
         "Period of diagnostics; typical 1", unit="s", low=0.05, high=60.0
     )
+
+    @staticmethod
+    def contradictions(values: Mapping[str, Any]) -> list[str]:
+        """Return what contradicts itself among the `values` that were read, a line each."""
+        count = len(values.get("wire_names", ()))
+        return [
+            f"{key}: got: {len(values[key])} entries; allowed: {count}, as wire_names"
+            for key in ("wire_scale", "wire_offset")
+            if key in values and "wire_names" in values and len(values[key]) != count
+        ]
 
 
 YAM, LIBERO = WORLDS = ("yam", "libero")
@@ -219,4 +227,7 @@ class ConductorConfig:
         unit="s",
         low=1.0,
         high=3600.0,
+    )
+    keep_actions: bool = param(
+        "Also write every action of an arm that takes increments, and what each chunk has cost"
     )

@@ -3,6 +3,7 @@
 
 progress.json  where it stands, replaced several times a second
 episodes.json  every episode and the figures of all nodes, at the end
+actions.json   with `keep_actions`: what `ActionTap` heard
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from std_srvs.srv import SetBool, Trigger
 from onestep_vla_ros.core.config import ConductorConfig
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.supervisor import Mode
+from onestep_vla_ros.nodes.action_tap import ActionTap
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.lifetime import is_wanted
@@ -94,6 +96,7 @@ class Conductor:
         self._reset_sim = node.create_client(Trigger, "sim/reset")
         self._reset_bridge = node.create_client(Trigger, "bridge/reset")
         self._enable = node.create_client(SetBool, "bridge/enable")
+        self._tap = ActionTap(node) if self.config.keep_actions else None
 
     def run(self) -> None:
         """Run all episodes and write the result.
@@ -118,6 +121,8 @@ class Conductor:
             "bridge": self._bridge,
             "policy": self._policy,
         }
+        if self._tap is not None:
+            _replace(self.folder / "actions.json", self._tap.episodes())
         _replace(self.folder / "episodes.json", summary)
 
     def _silent(self) -> list[str]:
@@ -239,6 +244,8 @@ class Conductor:
 
     def _on_sim(self, message: DiagnosticStatus) -> None:
         self._sim = read_status(message)
+        if self._tap is not None:
+            self._tap.on_sim(self._sim)
 
     def _on_bridge(self, message: DiagnosticStatus) -> None:
         self._bridge = read_status(message)

@@ -55,7 +55,7 @@ class StepLoop:
         self._seed, self._episode = config.seed, 0
         self._camera_due_s = self._status_due_s = self._reset_s = self.now_s
         self._images: dict[str, NDArray[np.uint8]] = {}
-        self._has_begun, self._success_s = False, math.nan
+        self._success_s = math.nan
         self._exchange: ExchangeTrace | None = None
         self._exchanges_s: list[float] = []
         self._begin()
@@ -101,12 +101,15 @@ class StepLoop:
             self._clock.sleep(self._config.control_period_s)
         if self._wire.is_reset_wanted():  # a wait may have been cut short: do this tick anew
             return
-        self._act(now_s, started)
+        took_s = time.monotonic() - started
+        has_moved = self._act(now_s)
+        if has_moved and self._exchange is not None:
+            self._exchange = self._exchange.with_step(took_s)
         self._clock.advance()
         if self.now_s >= self._status_due_s - _EPS_S:
             self._publish_status()
-        if is_locked and not self._has_begun:
-            self._clock.sleep()  # nothing moves: no reason to hurry
+        if is_locked and not has_moved:
+            self._clock.sleep()  # no reason to hurry
 
     @property
     def _is_locked(self) -> bool:
@@ -115,7 +118,7 @@ class StepLoop:
     def _begin(self) -> None:
         self._world.reset(self._seed)
         self._driver.reset()
-        self._images, self._has_begun, self._success_s = {}, False, math.nan
+        self._images, self._success_s = {}, math.nan
         self._status_due_s = self._reset_s = self.now_s
         self._wire.publish_instruction(self._world.instruction)
 
@@ -188,25 +191,23 @@ class StepLoop:
         for _, message in self._wire.take_commands():
             self._driver.take(message)
 
-    def _act(self, now_s: float, started: float) -> None:
-        """Carry out what is to begin at `now_s`, if the episode is under way."""
+    def _act(self, now_s: float) -> bool:
+        """Carry out what is to begin at `now_s`; return False when the world stands."""
         self._take_commands()
-        if self._exchange is not None:
-            self._exchange = self._exchange.with_step(time.monotonic() - started)
         action = self._driver.sample(now_s)
         if action is None or self._world.time_s > self._world.timeout_s - _EPS_S:
-            return
-        self._has_begun = True
+            return False
         self._world.step(action, self._config.control_period_s)
         self._images = {}
         if self._world.success() and math.isnan(self._success_s):
             self._success_s = self._world.time_s
             self._status_due_s = 0.0
+        return True
 
     def _tell_exchange(self) -> None:
         """Tell what the exchange that now ends has cost, if the arm moved in it."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None and self._has_begun:
+        if exchange is not None and exchange.steps:
             self._wire.publish_exchange(exchange)
             self._exchanges_s = [*self._exchanges_s[1 - _TIMES :], exchange.total_s]
 

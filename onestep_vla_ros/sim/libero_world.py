@@ -65,6 +65,8 @@ class LiberoWorld:
         self._env = _open(task)
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
         self._moment: Any = None  # the physics as the sensors last saw it
+        self.last_action = STILL
+        """(7,), as it was carried out."""
         self._renderer: Renderer | None = None
         self._steps = 0
 
@@ -214,6 +216,7 @@ class LiberoWorld:
         if abs(duration_s - PERIOD_S) > 1e-9:
             raise ConfigError("duration of an action", got=duration_s, allowed=f"{PERIOD_S} s")
         self._act(command)
+        self.last_action = command
 
     def success(self) -> bool:
         """Has the task been done, by LIBERO's own predicates?"""

@@ -7,6 +7,7 @@ import hashlib
 from functools import partial
 
 import numpy as np
+import pytest
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -116,3 +117,54 @@ class Answerer:
             self._parts = {}
             chunk = Chunk(answer(parts, parts["q"]), stamp_s, self._period_s)
             self._chunks.publish(chunk_to_trajectory(chunk, ACTION_NAMES))
+
+
+def write_delta_checkpoint(folder, size=16):
+    """Write a random policy of LIBERO's arm, with cameras of `size` pixels, too small to be good.
+
+    Its pictures are not shrunk, so its actions differ from one observation to the next.
+    """
+    torch = pytest.importorskip("torch")
+    from onestep_vla_ros.policy.checkpoint import Checkpoint, save_checkpoint
+    from onestep_vla_ros.policy.contract import Contract
+    from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
+    from onestep_vla_ros.policy.normalizer import Normalizer
+    from onestep_vla_ros.policy.tokenizer import train_tokenizer
+
+    torch.manual_seed(0)
+    horizon, dof = 16, len(ACTION_NAMES)
+    encoder = {"kind": "nano", "width": 24, "stem": 8, "channels": 8, "keypoints": 4}
+    encoder |= {"keypoint_tokens": 1, "vocabulary": 300, "max_tokens": 32}
+    head = {"horizon": horizon, "dof": dof, "width": 32, "layers": 2, "heads": 2, "mlp": 48}
+    config = ModelConfig.from_json(
+        {
+            "encoder": encoder,
+            "head": {**head, "prefix": 0},
+            "cameras": {c.name: [size, size] for c in CAMERAS},
+            "state_dof": len(STATE_NAMES),
+        }
+    )
+    normalizer = Normalizer(
+        torch.tensor(HOME, dtype=torch.float32),
+        torch.full((8,), 0.1),
+        torch.zeros(horizon, dof),
+        torch.full((horizon, dof), 0.5),
+        (),
+    )
+    contract = Contract(
+        joint_names=ACTION_NAMES,
+        cameras=tuple(CameraSpec(c.name, size, size) for c in CAMERAS),
+        period_s=PERIOD_S,
+        horizon=horizon,
+        instruction_examples=(SENTENCE,),
+        start_q_mean=HOME,
+        start_q_low=HOME - 0.1,
+        start_q_high=HOME + 0.1,
+    )
+    model = OneStepModel(config).eval()
+    with torch.no_grad():  # a new head answers nothing but the mean
+        for weight in model.head.parameters():
+            weight.normal_(0.0, 0.3)
+    tokenizer = train_tokenizer([SENTENCE], 300)
+    save_checkpoint(folder, Checkpoint(model, contract, normalizer, tokenizer))
+    return folder
