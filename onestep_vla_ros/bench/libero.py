@@ -17,6 +17,7 @@ from onestep_vla_ros.report import percentiles_ms, write_json
 from onestep_vla_ros.sim.libero_world import PERIOD_S, LiberoWorld
 from onestep_vla_ros.train.libero_cells import REPLAN, LiberoCell, check_states, resolve
 from onestep_vla_ros.train.libero_runner import LiberoRunner
+from onestep_vla_ros.transport import free_domain
 from onestep_vla_ros.up import run_graph
 
 
@@ -114,7 +115,7 @@ def play_through_ros(
     Raises:
         BenchError: It ended with an error.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, free_domain() as domain:
         arguments = {
             "suite": request.suite,
             "task": str(request.task),
@@ -126,7 +127,7 @@ def play_through_ros(
             "mode": "lockstep",
             "out": folder,
         }
-        if run_graph("libero", arguments):
+        if run_graph("libero", arguments, {"ROS_DOMAIN_ID": str(domain)}):
             raise BenchError("the graph did not play the episodes", do="read its lines above")
         told = json_format.loads((Path(folder) / "actions.json").read_text(encoding="utf-8"))
         ends = json_format.loads((Path(folder) / "episodes.json").read_text(encoding="utf-8"))

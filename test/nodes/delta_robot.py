@@ -78,13 +78,17 @@ def answer(images, q):
     return rng.uniform(-1.0, 1.0, (16, 7))
 
 
-def play(seed):
+def answer_to(seen):
+    """Return `answer` to an observation."""
+    return answer(seen.images, seen.q)
+
+
+def play(seed, infer=answer_to):
     """Return the actions of an episode in-process: of every answer the first `STEPS`."""
     world = DeltaWorld()
     world.reset(seed)
     while world.time_s < world.timeout_s - 1e-9:
-        seen = world.observe()
-        for action in answer(seen.images, seen.q)[:STEPS]:
+        for action in infer(world.observe())[:STEPS]:
             if world.time_s < world.timeout_s - 1e-9:
                 world.step(action, PERIOD_S)
     return np.array(world.actions)

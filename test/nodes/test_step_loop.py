@@ -11,7 +11,13 @@ import pytest
 pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed")
 pytestmark = pytest.mark.ros
 
-from delta_robot import PERIOD_S, Answerer, DeltaWorld, play  # noqa: E402
+from delta_robot import (  # noqa: E402
+    PERIOD_S,
+    Answerer,
+    DeltaWorld,
+    play,
+    write_delta_checkpoint,
+)
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
@@ -23,12 +29,14 @@ from onestep_vla_ros.nodes.action_driver import ActionDriver  # noqa: E402
 from onestep_vla_ros.nodes.bridge_node import BridgeCarrier  # noqa: E402
 from onestep_vla_ros.nodes.messages import to_seconds  # noqa: E402
 from onestep_vla_ros.nodes.params import read_parameters  # noqa: E402
+from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED  # noqa: E402
 from onestep_vla_ros.nodes.sim_loop import LockstepError  # noqa: E402
 from onestep_vla_ros.nodes.sim_wire import SimWire  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
 from onestep_vla_ros.nodes.step_loop import StepLoop  # noqa: E402
 from onestep_vla_ros.nodes.trace import ExchangeTrace  # noqa: E402
+from onestep_vla_ros.policy.policy import load_policy  # noqa: E402
 from onestep_vla_ros.sim.libero_world import ACTION_NAMES, STATE_NAMES  # noqa: E402
 
 
@@ -135,6 +143,58 @@ def test_lockstep_gives_the_actions_of_the_in_process_loop_to_the_bit(make_node,
     assert one.carrier.bridge.ledger.summary().overruns == 0
     assert {e.steps for e in one.exchanges} == {8, 60 % 8}
     assert min(e.total_s for e in one.exchanges) > 0.0
+
+
+def test_the_real_policy_node_gives_the_in_process_policys_actions(
+    make_node, spin, rig, delta_checkpoint
+):
+    one = rig(mode="lockstep", seed="7")
+    cameras = '["agentview:16x16", "eye_in_hand:16x16"]'
+    policy = make_node(
+        "policy",
+        "policy.yaml",
+        "policy_libero.yaml",
+        kind=make_policy,
+        checkpoint=str(delta_checkpoint),
+        use_sim_time="true",
+        cameras=cameras,
+    )
+    bridge = one.add_bridge(make_node)
+    policy.trigger_configure()
+    policy.trigger_activate()
+    assert not policy.failure
+    spin(lambda: one.carrier.status.chunks.count, one.sim, one.user, bridge, policy, what="chunks")
+    one.call(Trigger, "sim/reset", Trigger.Request())
+    one.enable()
+    spin(lambda: one.thread.error or one.world.steps == 60, what="an episode")
+    assert one.thread.error is None
+    alone = load_policy(delta_checkpoint)
+    wanted = play(7, lambda seen: alone.infer(seen).q)
+    assert wanted[:, :6].std(axis=0).min() > 0.01
+    assert np.array(one.world.actions).tobytes() == wanted.tobytes()
+
+
+def make_policy(name, cli_args):
+    return PolicyNode(name, cli_args=cli_args)
+
+
+@pytest.fixture(scope="module")
+def delta_checkpoint(tmp_path_factory):
+    return write_delta_checkpoint(tmp_path_factory.mktemp("checkpoint") / "delta")
+
+
+@pytest.mark.parametrize("is_libero", [False, True])
+def test_a_checkpoint_of_the_other_robot_is_refused_with_every_mismatch(
+    make_node, is_libero, delta_checkpoint, tiny_checkpoint
+):
+    files = ("policy.yaml", "policy_libero.yaml") if is_libero else ("policy.yaml",)
+    folder = tiny_checkpoint if is_libero else delta_checkpoint
+    policy = make_node("policy", *files, kind=make_policy, checkpoint=str(folder))
+    policy.trigger_configure()
+    assert policy.failure.startswith("checkpoint does not fit the robot")
+    wanted = ("left_joint1", "camera 'top'") if is_libero else ("dx", "camera 'agentview'")
+    for words in (*wanted, "period_s", "use a checkpoint trained for this robot"):
+        assert words in policy.failure
 
 
 def test_in_real_time_the_arm_moves_and_ends_still_with_its_gripper(make_node, spin, rig):
