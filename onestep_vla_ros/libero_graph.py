@@ -10,13 +10,14 @@ from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Argument, Arguments, Graph, Node
 from onestep_vla_ros.files import share_dir
 from onestep_vla_ros.policy_deployment import NOISE, STEPS, integer, number, policy
-from onestep_vla_ros.sim.libero_suites import check_suite
+from onestep_vla_ros.sim.libero_suites import check_backend, check_suite
 
 
 def _nodes(arguments: Arguments) -> tuple[Node, ...]:
     replan_s, episodes = number(arguments, "replan"), integer(arguments, "episodes")
     if episodes < 0:
         raise ConfigError("argument 'episodes'", got=episodes, allowed="0, or how many to run")
+    check_backend()
     sim = Node(
         "sim_node",
         "sim",

@@ -91,6 +91,13 @@ def test_libero_refuses_a_wrong_argument_before_anything_starts(given, words):
         up.run_graph("libero", given)
 
 
+@pytest.mark.parametrize("backend", ["glfw", "nonsense"])
+def test_libero_refuses_a_backend_that_needs_a_display(monkeypatch, backend):
+    monkeypatch.setenv("MUJOCO_GL", backend)
+    with pytest.raises(ConfigError, match=f"MUJOCO_GL; got: '{backend}'; allowed: .*egl"):
+        up.run_graph("libero", {})
+
+
 def test_only_the_robot_takes_the_stricter_bridge():
     for graph, count in (("sim", 1), ("robot", 2)):
         bridge = next(n for n in find_graph(graph).nodes({}) if n.name == "bridge")
