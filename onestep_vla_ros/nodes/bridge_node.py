@@ -70,10 +70,9 @@ class BridgeCarrier:
         self._command: Command | None = None
         self._chunk_stamp_s = math.nan
         self.status = BridgeStatus(node)
-        self._plan = (
-            PlanPublisher(node, self.bridge.plan, self._clock) if self._wire.tells_plan else None
-        )
-        self._verdicts = VerdictPublisher(node)
+        is_delta = self._wire.is_delta
+        self._plan = None if is_delta else PlanPublisher(node, self.bridge.plan, self._clock)
+        self._verdicts = VerdictPublisher(node) if is_delta else None
         self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
         self._services = OperatorServices(
             node, self.bridge, self.now_s, self.status.clear_times, self._rest_s
@@ -111,10 +110,10 @@ class BridgeCarrier:
         try:
             chunk = trajectory_to_chunk(message, self._wire.action_names)
         except ChunkError as error:
-            self._verdicts.tell(message.header.stamp, self._refuse("action_chunk", error))
+            self._tell_verdict(message, self._refuse("action_chunk", error))
             return
         verdict = self.bridge.on_chunk(Chunk(chunk.q, stamp_s, chunk.period_s), now_s)
-        self._verdicts.tell(message.header.stamp, verdict)
+        self._tell_verdict(message, verdict)
         if isinstance(verdict, Accepted):
             self._chunk_stamp_s = chunk.stamp_s
         else:
@@ -222,6 +221,10 @@ class BridgeCarrier:
         stamp_s = self._clock.wire_s(self.now_s())
         trace = Trace(stamp_s, self.status.mode, self._chunk_stamp_s, is_governed)
         self._trace.publish(trace.to_message())
+
+    def _tell_verdict(self, message: JointTrajectory, verdict: Verdict) -> None:
+        if self._verdicts is not None:
+            self._verdicts.tell(message.header.stamp, verdict)
 
     def _refuse(self, topic: str, error: OneStepError) -> Verdict:
         verdict = Rejected(Reason.MALFORMED, str(error))

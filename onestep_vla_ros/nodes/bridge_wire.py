@@ -25,14 +25,15 @@ class BridgeWire:
         state_names: Columns of policy/start_pose.
         action_names: Columns of action_chunk.
         outputs: Where commands go.
-        tells_plan: Is there a plan in positions, to be told on bridge/plan?
+        is_delta: Are chunks increments? Then there is no plan in positions, which bridge/plan
+            would tell, and what became of each chunk is told on bridge/verdict.
     """
 
     units: StateUnits
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     outputs: Outputs | ActionOutputs
-    tells_plan: bool
+    is_delta: bool
 
 
 def read_profile(node: Node) -> BridgeConfig | DeltaConfig:
@@ -49,7 +50,7 @@ def open_wire(node: Node, config: BridgeConfig | DeltaConfig) -> BridgeWire:
         states, actions = config.state_names, config.action_names
         units = StateUnits(states, [1.0] * len(states), [0.0] * len(states))
         outputs = ActionOutputs(node, actions, config.control_period_s)
-        return BridgeWire(units, states, actions, outputs, tells_plan=False)
+        return BridgeWire(units, states, actions, outputs, is_delta=True)
     return BridgeWire(
-        WireUnits(config), JOINT_NAMES, JOINT_NAMES, Outputs(node, config), tells_plan=True
+        WireUnits(config), JOINT_NAMES, JOINT_NAMES, Outputs(node, config), is_delta=False
     )

@@ -33,6 +33,7 @@ from onestep_vla_ros.nodes.messages import (
 )
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.trace import ExchangeTrace, Trace
+from onestep_vla_ros.nodes.verdict_publisher import TOPIC as VERDICT
 from onestep_vla_ros.nodes.verdict_publisher import read_verdict
 
 JPEG_QUALITY = 95
@@ -154,9 +155,7 @@ class SimWire:
             put = partial(self._on_command, arm)
             self._node.create_subscription(kind, topic, put, EVERY)
         if config.world == LIBERO:
-            self._node.create_subscription(
-                DiagnosticStatus, "bridge/verdict", self._on_verdict, EVERY
-            )
+            self._node.create_subscription(DiagnosticStatus, VERDICT, self._on_verdict, LATCHED)
         self._node.create_subscription(Float64MultiArray, "bridge/trace", self._on_trace, EVERY)
         self._node.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, RELIABLE)
 

@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from onestep_vla_ros.core.verdict import Verdict
 from onestep_vla_ros.nodes.messages import to_seconds
-from onestep_vla_ros.nodes.qos import EVERY
+from onestep_vla_ros.nodes.qos import LATCHED
 from onestep_vla_ros.nodes.services import in_words
 from onestep_vla_ros.nodes.status import OK, WARN, make_status, read_status
 
@@ -18,21 +18,20 @@ _STAMP = "chunk_stamp_s"
 
 
 class VerdictPublisher:
-    """Publishes a status a chunk where somebody listens: taken, or refused and why.
+    """Publishes a status a chunk: taken, or refused and why; who comes late gets the newest.
 
     Args:
         node: Has the publisher.
     """
 
     def __init__(self, node: Node) -> None:
-        self._topic = node.create_publisher(DiagnosticStatus, TOPIC, EVERY)
+        self._topic = node.create_publisher(DiagnosticStatus, TOPIC, LATCHED)
 
     def tell(self, stamp: Time, verdict: Verdict) -> None:
         """Publish the verdict on the chunk whose header had `stamp`."""
-        if self._topic.get_subscription_count():
-            level = OK if verdict.is_accepted else WARN
-            values = {_STAMP: to_seconds(stamp)}
-            self._topic.publish(make_status("bridge", level, in_words(verdict), values))
+        level = OK if verdict.is_accepted else WARN
+        values = {_STAMP: to_seconds(stamp)}
+        self._topic.publish(make_status("bridge", level, in_words(verdict), values))
 
 
 def read_verdict(message: DiagnosticStatus) -> tuple[float, str]:
