@@ -50,11 +50,13 @@ class Played:
         actions: (N, 7), up to success or the step limit.
         success: By LIBERO's own predicates.
         chunks_s: What each chunk has cost, wall time [s]; in-process the inference alone.
+        answers_s: Through ROS, how much of it until the chunk had come and was judged [s].
     """
 
     actions: NDArray[np.float64]
     success: bool
     chunks_s: tuple[float, ...]
+    answers_s: tuple[float, ...] = ()
 
 
 class BenchError(OneStepError):
@@ -142,7 +144,8 @@ def read_episode(heard: dict[str, object], end: dict[str, object]) -> Played:
     actions = np.array(heard["actions"], dtype=np.float64).reshape(-1, 7)[:steps]
     exchanges = np.array(heard["exchanges"], dtype=np.float64).reshape(-1, 3)
     whole = exchanges[exchanges[:, 2] == REPLAN]
-    return Played(actions, bool(end["success"]), tuple((whole[:, 0] + whole[:, 1]).tolist()))
+    ways, answers = whole[:, 0] + whole[:, 1], whole[:, 0]
+    return Played(actions, bool(end["success"]), tuple(ways.tolist()), tuple(answers.tolist()))
 
 
 def compare(wired: Sequence[Played], here: Sequence[Played]) -> dict[str, object]:
@@ -175,6 +178,7 @@ def compare(wired: Sequence[Played], here: Sequence[Played]) -> dict[str, object
         "is_same": all(row["is_same"] for row in rows),
         "episodes": rows,
         "chunk_through_ros_ms": percentiles_ms(ways),
+        "observation_to_verdict_ms": percentiles_ms([a for one in wired for a in one.answers_s]),
         "inference_in_process_ms": percentiles_ms(inferences),
         "ros_tax_ms": percentiles_ms(taxes),
         "ticks_a_chunk": REPLAN,
