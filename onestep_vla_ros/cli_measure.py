@@ -67,9 +67,15 @@ def add_bench(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
     sub.add_argument(
         "what",
-        choices=("bridge", "governor", "seams"),
-        help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs",
+        choices=("bridge", "governor", "seams", "libero"),
+        help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs; "
+        "libero: episodes through ROS beside the same in-process",
     )
+    sub.add_argument("--policy", help="libero: checkpoint folder")
+    sub.add_argument("--suite", default="libero_object", help="libero: which suite")
+    sub.add_argument("--task", type=int, default=0, help="libero: its place in the suite")
+    sub.add_argument("--episodes", type=int, default=5, help="libero: from state --seed on")
+    sub.add_argument("--rendering", default="full", help="libero: full or fast")
     sub.add_argument("--plot", type=Path, help="seams: also draw some hand-overs here")
     sub.add_argument("--seconds", type=float, default=60.0, help="bridge: of each row")
     sub.add_argument("--seed", type=int, default=0)
@@ -82,6 +88,8 @@ def run_bench(options: argparse.Namespace) -> int:
         from onestep_vla_ros.bench.bridge import run_bench_bridge
 
         return run_bench_bridge(options.seconds, options.json)
+    if options.what == "libero":
+        return _run_libero(options)
     if options.what == "governor":
         from onestep_vla_ros.bench.governor import run_bench_governor
 
@@ -89,6 +97,24 @@ def run_bench(options: argparse.Namespace) -> int:
     from onestep_vla_ros.bench.seams import run_bench_seams
 
     return run_bench_seams(options.seed, options.json, options.plot)
+
+
+def _run_libero(options: argparse.Namespace) -> int:
+    from onestep_vla_ros.bench.libero import LiberoBenchRequest, run_libero_bench
+
+    if options.policy is None:
+        raise ConfigError("no policy", do="name a checkpoint for LIBERO with --policy FOLDER")
+    return run_libero_bench(
+        LiberoBenchRequest(
+            policy=options.policy,
+            suite=options.suite,
+            task=options.task,
+            episodes=options.episodes,
+            seed=options.seed,
+            rendering=options.rendering,
+            json=options.json,
+        )
+    )
 
 
 def _rows(text: str | None) -> tuple[int, ...] | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Argument, Arguments, Graph, Node, Xacro
-from onestep_vla_ros.files import share_dir, shipped_checkpoint
+from onestep_vla_ros.files import share_dir
+from onestep_vla_ros.libero_graph import LIBERO
+from onestep_vla_ros.policy_deployment import NOISE, STEPS, integer, number, policy
 
 
 def find_graph(name: str) -> Graph:
@@ -21,46 +23,6 @@ def find_graph(name: str) -> Graph:
         if graph.name == name:
             return graph
     raise ConfigError("unknown graph", got=repr(name), allowed=[g.name for g in GRAPHS])
-
-
-def _integer(arguments: Arguments, name: str) -> int:
-    try:
-        return int(arguments[name])
-    except ValueError:
-        raise ConfigError(
-            f"argument {name!r} is no integer", got=repr(arguments[name]), allowed="for example 1"
-        ) from None
-
-
-def _number(arguments: Arguments, name: str) -> float:
-    try:
-        return float(arguments[name])
-    except ValueError:
-        raise ConfigError(
-            f"argument {name!r} is no number", got=repr(arguments[name]), allowed="for example 0.5"
-        ) from None
-
-
-def _checkpoint(arguments: Arguments) -> str:
-    given = arguments["checkpoint"]
-    return str(Path(given).resolve() if given else shipped_checkpoint())
-
-
-def _policy(arguments: Arguments, *, use_sim_time: bool) -> Node:
-    robot = () if use_sim_time else ("policy_robot.yaml",)
-    return Node(
-        "policy_node",
-        "policy",
-        config=("policy.yaml", *robot),
-        parameters={
-            "checkpoint": _checkpoint(arguments),
-            "steps": 0 if arguments["steps"] == "auto" else _integer(arguments, "steps"),
-            "replan_period_s": _number(arguments, "replan"),
-            "noise": arguments["noise"],
-            "autostart": True,
-            "use_sim_time": use_sim_time,
-        },
-    )
 
 
 def _bridge(arguments: Arguments, *, use_sim_time: bool) -> Node:
@@ -81,16 +43,16 @@ def _sim_nodes(arguments: Arguments) -> tuple[Node, ...]:
         config=("sim.yaml",),
         parameters={
             "task": arguments["task"],
-            "seed": _integer(arguments, "seed"),
+            "seed": integer(arguments, "seed"),
             "mode": arguments["mode"],
             "command_mode": arguments["output"],
-            "replan_period_s": _number(arguments, "replan"),
+            "replan_period_s": number(arguments, "replan"),
         },
     )
     return (
         sim,
         _bridge(arguments, use_sim_time=True),
-        _policy(arguments, use_sim_time=True),
+        policy(arguments, use_sim_time=True),
     )
 
 
@@ -111,8 +73,8 @@ def _demo_nodes(arguments: Arguments) -> tuple[Node, ...]:
             config=("conductor.yaml",),
             parameters={
                 "folder": folder,
-                "episodes": _integer(arguments, "episodes"),
-                "timeout_s": _number(arguments, "timeout"),
+                "episodes": integer(arguments, "episodes"),
+                "timeout_s": number(arguments, "timeout"),
                 "use_sim_time": True,
             },
         ),
@@ -136,7 +98,7 @@ def _robot_nodes(arguments: Arguments) -> tuple[Node, ...]:
         manager,
         *_SPAWNERS,
         _bridge(arguments, use_sim_time=False),
-        _policy(arguments, use_sim_time=False),
+        policy(arguments, use_sim_time=False, config=("policy_robot.yaml",)),
     )
 
 
@@ -161,7 +123,7 @@ def _gazebo_nodes(arguments: Arguments) -> tuple[Node, ...]:
         spawn,
         *_SPAWNERS,
         _bridge(arguments, use_sim_time=True),
-        _policy(arguments, use_sim_time=True),
+        policy(arguments, use_sim_time=True),
     )
 
 
@@ -188,18 +150,8 @@ _SPAWNERS = tuple(
 
 _POLICY_ARGUMENTS = (
     Argument("checkpoint", "", "Checkpoint folder; empty: the shipped resource/nano"),
-    Argument(
-        "steps",
-        "-1",
-        "Euler steps K of the decoder, 1 to 100; auto: one, ten where the scene is ambiguous; "
-        "-1: the checkpoint's own",
-    ),
-    Argument(
-        "noise",
-        "checkpoint",
-        "Starting noise of the decoder; checkpoint: the checkpoint's own",
-        ("checkpoint", "zero", "seeded", "sampled", "mean_k"),
-    ),
+    STEPS,
+    NOISE,
     Argument("replan", "0.24", "Time between the observations that the policy answers [s]"),
     Argument(
         "output",
@@ -244,6 +196,7 @@ GRAPHS: tuple[Graph, ...] = (
         ),
         _demo_nodes,
     ),
+    LIBERO,
     Graph(
         "robot",
         "Real arms (or ros2_control's mock of them), the policy and the bridge. Needs a ROS 2 "

@@ -55,12 +55,15 @@ def command(node: Node) -> list[str]:
     return words
 
 
-def run_graph(name: str, arguments: Mapping[str, str]) -> int:
+def run_graph(
+    name: str, arguments: Mapping[str, str], variables: Mapping[str, str] | None = None
+) -> int:
     """Run the graph called `name` until a signal or a required process ends it.
 
     Args:
         name: One of `graph.GRAPHS`.
         arguments: Argument name to value; the rest take their defaults.
+        variables: Set for every process, above those that each graph needs.
 
     Returns:
         0 after a signal or when the process that ended succeeded, else 1.
@@ -70,7 +73,7 @@ def run_graph(name: str, arguments: Mapping[str, str]) -> int:
     """
     nodes = find_graph(name).nodes(arguments)
     commands = {node.name: command(node) for node in nodes}
-    with Processes(_prefixed(nodes), environment()) as processes:
+    with Processes(_prefixed(nodes), {**environment(), **(variables or {})}) as processes:
         try:
             for node_name, words in commands.items():
                 processes.start(node_name, words)

@@ -9,12 +9,18 @@ from pathlib import Path
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.config import PolicyNodeConfig, SimNodeConfig
+from onestep_vla_ros.core.delta_config import DeltaConfig
 from onestep_vla_ros.core.parameter import markdown_table
 from onestep_vla_ros.files import read_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "resource" / "pages" / "parameters.md"
-TABLES = {"bridge": BridgeConfig, "policy": PolicyNodeConfig, "sim": SimNodeConfig}
+TABLES = {
+    "bridge": BridgeConfig,
+    "bridge_libero": DeltaConfig,
+    "policy": PolicyNodeConfig,
+    "sim": SimNodeConfig,
+}
 
 
 def with_tables(text: str) -> str:

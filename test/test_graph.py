@@ -67,6 +67,37 @@ def test_robot_needs_a_ros_installation_and_says_so():
         names("robot", hardware="real")
 
 
+def test_libero_is_the_other_profile_and_a_conductor_for_episodes():
+    sim, bridge, policy = find_graph("libero").nodes({"replan": "0.2", "task": "3"})
+    assert bridge.config == ("bridge_libero.yaml",)
+    assert policy.config == ("policy.yaml", "policy_libero.yaml")
+    assert sim.parameters["task"] == "3"
+    periods = [sim.parameters["camera_period_s"], sim.parameters["replan_period_s"]]
+    assert periods == [0.2, 0.2] == [policy.parameters["replan_period_s"]] * 2
+    assert names("libero", episodes="2")[-1] == "conductor"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"suite": "libero_moon"}, "unknown suite of LIBERO; got: 'libero_moon'.*libero_spatial"),
+        ({"task": "milk"}, "argument 'task' is no integer; got: 'milk'"),
+        ({"episodes": "-1"}, "argument 'episodes'; got: -1"),
+        ({"mode": "fast"}, "'mode'.*lockstep"),
+    ],
+)
+def test_libero_refuses_a_wrong_argument_before_anything_starts(given, words):
+    with pytest.raises(ConfigError, match=words):
+        up.run_graph("libero", given)
+
+
+@pytest.mark.parametrize("backend", ["glfw", "nonsense"])
+def test_libero_refuses_a_backend_that_needs_a_display(monkeypatch, backend):
+    monkeypatch.setenv("MUJOCO_GL", backend)
+    with pytest.raises(ConfigError, match=f"MUJOCO_GL; got: '{backend}'; allowed: .*egl"):
+        up.run_graph("libero", {})
+
+
 def test_only_the_robot_takes_the_stricter_bridge():
     for graph, count in (("sim", 1), ("robot", 2)):
         bridge = next(n for n in find_graph(graph).nodes({}) if n.name == "bridge")

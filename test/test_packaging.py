@@ -18,6 +18,7 @@ import yaml
 
 from onestep_vla_ros.core import config
 from onestep_vla_ros.core.bridge_config import BridgeConfig
+from onestep_vla_ros.core.delta_config import DeltaConfig
 from onestep_vla_ros.deployment import Xacro
 from onestep_vla_ros.files import PACKAGE
 from onestep_vla_ros.graph import GRAPHS
@@ -34,9 +35,12 @@ NODE_CONFIGS = {
     "bridge.yaml": BridgeConfig,
     "bridge_robot.yaml": BridgeConfig,
     "bridge_250hz.yaml": BridgeConfig,
+    "bridge_libero.yaml": DeltaConfig,
     "policy.yaml": config.PolicyNodeConfig,
     "policy_robot.yaml": config.PolicyNodeConfig,
+    "policy_libero.yaml": config.PolicyNodeConfig,
     "sim.yaml": config.SimNodeConfig,
+    "sim_libero.yaml": config.SimNodeConfig,
     "recorder.yaml": config.RecorderConfig,
     "conductor.yaml": config.ConductorConfig,
 }

@@ -11,18 +11,14 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.gate import ChunkGate
-from onestep_vla_ros.core.governor import Governor
+from onestep_vla_ros.core.delta_config import DeltaConfig
 from onestep_vla_ros.core.impediments import Impediments
 from onestep_vla_ros.core.ledger import Ledger
-from onestep_vla_ros.core.limits import Limits
 from onestep_vla_ros.core.metronome import Metronome
-from onestep_vla_ros.core.plan import Plan
-from onestep_vla_ros.core.start_pose import StartPose
+from onestep_vla_ros.core.parts import parts_of
 from onestep_vla_ros.core.supervisor import Facts, Mode, Supervisor
 from onestep_vla_ros.core.tally import Tally
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
-from onestep_vla_ros.core.watch import JointStateWatch
 
 _BAD_STATE = frozenset(
     {Reason.MALFORMED, Reason.NOT_FINITE, Reason.OUT_OF_RANGE, Reason.WRONG_JOINTS}
@@ -37,25 +33,24 @@ class Bridge:
     that goes back while the arms are enabled is a fault.
     """
 
-    def __init__(self, config: BridgeConfig) -> None:
+    def __init__(self, config: BridgeConfig | DeltaConfig) -> None:
         self._config = config
-        limits = Limits.from_config(config)
-        self._gate = ChunkGate(config)
-        self._watch = JointStateWatch(config)
-        self.plan = Plan(limits, config)  # to be read; `on_chunk` alone changes it
-        self._governor = Governor(limits, config.control_period_s)
+        parts = parts_of(config)
+        self._gate, self._watch = parts.gate, parts.watch
+        self.plan = parts.plan  # to be read; `on_chunk` alone changes it
+        self._governor, self._start = parts.governor, parts.start
         self._supervisor = Supervisor(config.joint_state_timeout_s, config.joint_state_fault_s)
         self._metronome = Metronome(config.control_period_s)
-        self._start = StartPose(config)
         self._tally = Tally(config.resume_chunks, config.fault_chunks)
         self.ledger = Ledger(config.ledger_window)
         self.counts = self._tally.counts
         """Refusals per reason, as "joint_states: not finite" or "action_chunk: jumps …"."""
-        self._follows_tail = np.array(config.follows_tail)
+        self._follows_tail = parts.follows_tail
         self.impediments = Impediments()
         """What refuses `enable` or holds the arms; change it by the methods here."""
         self._now_s = self._enabled_s = -math.inf
         self._last: Command | None = None
+        self._is_led = False
         self._state_note = ""
 
     @property
@@ -154,7 +149,7 @@ class Bridge:
         self._governor.reset(watch.q)
         watch.forget_commands()
         self._let_go("no chunk yet")
-        self._enabled_s, self._last = now_s, None
+        self._enabled_s, self._last, self._is_led = now_s, None, False
         return start if start.detail else verdict
 
     def disable(self, now_s: float) -> Verdict:
@@ -186,9 +181,9 @@ class Bridge:
             self._metronome.start(now_s)
         mode, reason = self._decide(now_s)
         if not self._supervisor.has_output or self._supervisor.is_silent:
-            self._last = Command(mode, reason, now_s)
+            self._last, self._is_led = Command(mode, reason, now_s), False
         else:
-            self._last = self._command(mode, reason, now_s, missed)
+            self._last, self._is_led = self._command(mode, reason, now_s, missed), True
         return self._last
 
     def _decide(self, now_s: float) -> tuple[Mode, str]:
@@ -216,7 +211,7 @@ class Bridge:
     def _command(self, mode: Mode, reason: str, now_s: float, missed: int) -> Command:
         is_governed = False
         stamp_s = self._metronome.stamp_s
-        if self._last is not None and self._last.q is not None:
+        if self._is_led or not self._governor.begins_at_rest:
             if missed and self._follows_tail.any():
                 self._governor.brake(missed * self._config.control_period_s * self._follows_tail)
             reference = self._reference(mode, stamp_s)
@@ -225,6 +220,8 @@ class Bridge:
             else:
                 is_governed = self._governor.step(reference)
         self.ledger.on_tick(now_s, mode is Mode.RUN, is_governed, missed)
+        if not self._governor.is_told:
+            return Command(mode, reason, stamp_s)
         q, qd, qdd = self._governor.state
         self._watch.on_command(stamp_s, q)
         return Command(mode, reason, stamp_s, q, qd, qdd, is_governed, self._governor.stop)

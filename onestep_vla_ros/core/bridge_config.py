@@ -17,12 +17,19 @@ from onestep_vla_ros.core.parameter import param
 
 OUTPUT_MODES = ("joint_trajectory", "joint_trajectory_point", "forward_position")
 """What a controller or driver may take."""
+PROFILES = ("joints", "deltas")
+"""What a chunk holds: absolute joint positions, or increments, an action a control period."""
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeConfig:
     """Parameters of bridge_node: limits, deadlines and what a chunk may look like."""
 
+    profile: str = param(
+        "What a chunk holds: absolute positions of joints, or increments, an action a control "
+        "period (config/bridge_libero.yaml); each profile has parameters of its own",
+        choices=PROFILES,
+    )
     control_period_s: float = param(
         "Control period Tc, typical 0.01", unit="s", low=0.001, high=0.05
     )

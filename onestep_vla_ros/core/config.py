@@ -8,9 +8,10 @@ its derivatives) for the arm joints and 1 (0 closed, 1 open) for the grippers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.parameter import param
 
 
@@ -21,20 +22,19 @@ class PolicyNodeConfig:
     autostart: bool = param("Configure and activate at once, without a lifecycle manager")
     checkpoint: str = param("Checkpoint folder; empty takes the shipped one")
     joint_names: tuple[str, ...] = param(
-        "Joints of this robot in the 14-D order; the checkpoint must have been made for them",
-        length=DOF,
+        "What this robot is commanded, of two YAM arms the joints in the 14-D order; the "
+        "checkpoint must have been made for them"
     )
     wire_names: tuple[str, ...] = param(
-        "Names of the same joints on joint_states, as the bridge's joint_names", length=DOF
+        "Names of its state on joint_states, as the bridge's joint_names or state_names"
     )
     wire_scale: tuple[float, ...] = param(
         "Value on joint_states = scale x value + offset, as the bridge's; typical 1",
         low=-1000.0,
         high=1000.0,
-        length=DOF,
     )
     wire_offset: tuple[float, ...] = param(
-        "Offset of wire_scale; typical 0", low=-1000.0, high=1000.0, length=DOF
+        "Offset of wire_scale; typical 0", low=-1000.0, high=1000.0
     )
     cameras: tuple[str, ...] = param(
         "Cameras of this robot, each as name:widthxheight; the checkpoint must expect them"
@@ -108,24 +108,53 @@ class PolicyNodeConfig:
         "Period of diagnostics; typical 1", unit="s", low=0.05, high=60.0
     )
 
+    @staticmethod
+    def contradictions(values: Mapping[str, Any]) -> list[str]:
+        """Return what contradicts itself among the `values` that were read, a line each."""
+        count = len(values.get("wire_names", ()))
+        return [
+            f"{key}: got: {len(values[key])} entries; allowed: {count}, as wire_names"
+            for key in ("wire_scale", "wire_offset")
+            if key in values and "wire_names" in values and len(values[key]) != count
+        ]
+
+
+YAM, LIBERO = WORLDS = ("yam", "libero")
+"""What sim_node can serve."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimNodeConfig:
     """Parameters of sim_node: the task, its clock and what it publishes how often."""
 
-    task: str = param(
-        "Tasks of the station: one, several with commas between, or all; they take turns"
+    world: str = param(
+        "Two YAM arms at their table, or a task of LIBERO (config/sim_libero.yaml)",
+        choices=WORLDS,
     )
-    seed: int = param("Seed of the first episode", low=0, high=2**31 - 1)
+    suite: str = param("LIBERO: the suite; elsewhere empty")
+    task: str = param(
+        "Tasks of the station: one, several with commas between, or all; they take turns. "
+        "LIBERO: the place of one in its suite, from 0"
+    )
+    rendering: str = param(
+        "LIBERO: as the package renders, or without multi-sampling, shadows and reflections",
+        choices=("full", "fast"),
+    )
+    seed: int = param(
+        "Seed of the first episode; LIBERO: number of its initial state",
+        low=0,
+        high=2**31 - 1,
+    )
     mode: str = param(
-        "realtime follows the wall clock, lockstep waits for one command a control period",
+        "realtime follows the wall clock, lockstep waits for one command a control period and "
+        "for the chunks that are due",
         choices=("realtime", "lockstep"),
     )
     real_time_factor: float = param(
         "Simulated seconds a second in realtime mode; typical 1", low=0.01, high=100.0
     )
     control_period_s: float = param(
-        "Time a step simulates, multiple of 1/600; typical 0.01",
+        "Time a step simulates, multiple of 1/600; typical 0.01, LIBERO 0.05",
         unit="s",
         low=1.0 / 600.0,
         high=0.1,
@@ -153,6 +182,18 @@ class SimNodeConfig:
         low=0.1,
         high=600.0,
     )
+
+    @staticmethod
+    def contradictions(values: Mapping[str, Any]) -> list[str]:
+        """Return what contradicts itself among the `values` that were read, a line each."""
+        faults = []
+        if values.get("world") == LIBERO and not values.get("task", "0").isdecimal():
+            faults.append(
+                f"task: got: {values['task']!r}; allowed with world libero: a number from 0"
+            )
+        if values.get("world") == YAM and values.get("suite"):
+            faults.append(f"suite: got: {values['suite']!r}; allowed with world yam: empty")
+        return faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +227,7 @@ class ConductorConfig:
         unit="s",
         low=1.0,
         high=3600.0,
+    )
+    keep_actions: bool = param(
+        "Also write every action of an arm that takes increments, and what each chunk has cost"
     )

@@ -29,7 +29,7 @@ def bridge_contradictions(values: Mapping[str, Any]) -> list[str]:
     Args:
         values: The parameters that were read without a fault; the others are not judged.
     """
-    judges = (_names, _output_joints, _scales, _positions, _velocities, _order)
+    judges = (_names, _output_joints, _scales, _positions, _velocities, order_contradictions)
     return [fault for judge in judges for fault in judge(values)]
 
 
@@ -84,7 +84,8 @@ def _velocities(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"max_velocity[{i}]: got: {v}; allowed: {allowed}"
 
 
-def _order(values: Mapping[str, Any]) -> Iterator[str]:
+def order_contradictions(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return which of two parameters lies above the one it may not exceed, a line each."""
     for lower, upper in _ORDERED:
         if lower in values and upper in values and values[lower] > values[upper]:
             got = f"{values[lower]} and {values[upper]}"

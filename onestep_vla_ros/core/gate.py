@@ -9,7 +9,7 @@ import numpy as np
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.joints import DOF
+from onestep_vla_ros.core.rules import ChunkRules
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 
 _LEAST_NORMAL = np.finfo(np.float64).tiny
@@ -19,7 +19,7 @@ _LEAST_NORMAL = np.finfo(np.float64).tiny
 class ChunkGate:
     """Judges chunks by form, stamp and range; remembers the newest stamp that was let in."""
 
-    def __init__(self, config: BridgeConfig) -> None:
+    def __init__(self, config: BridgeConfig | ChunkRules) -> None:
         self._config = config
         reach = np.array(config.jump_limit)
         self._low = np.array(config.position_low) - reach
@@ -41,8 +41,8 @@ class ChunkGate:
     def _check_form(self, chunk: Chunk) -> Rejected | None:
         config = self._config
         points, joints = chunk.q.shape
-        if joints != DOF:
-            return Rejected(Reason.WRONG_JOINTS, f"{joints} joints, allowed {DOF}")
+        if joints != len(self._low):
+            return Rejected(Reason.WRONG_JOINTS, f"{joints} joints, allowed {len(self._low)}")
         if not config.min_waypoints <= points <= config.max_waypoints:
             allowed = f"{config.min_waypoints} to {config.max_waypoints}"
             return Rejected(Reason.WRONG_LENGTH, f"{points} waypoints, allowed {allowed}")

@@ -36,6 +36,9 @@ class Governor:
         period_s: Control period Tc [s].
     """
 
+    begins_at_rest = True
+    is_told = True
+
     def __init__(self, limits: Limits, period_s: float) -> None:
         self._period_s = period_s
         self._jerk = limits.jerk * (1.0 - _TIGHTER)

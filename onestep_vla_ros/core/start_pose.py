@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
-from onestep_vla_ros.core.joints import DOF
+from onestep_vla_ros.core.rules import StateRules
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 
 _PEAK = 1.875
@@ -24,12 +24,12 @@ class StartPose:
     `start_velocity`, the others in proportion to their limits.
     """
 
-    def __init__(self, config: BridgeConfig) -> None:
+    def __init__(self, config: BridgeConfig | StateRules) -> None:
         self._config = config
         limits = np.array(config.max_velocity)
         self._speed = limits * (config.start_velocity / limits.min())
         self._low: NDArray[np.float64] | None = None
-        self._high = np.full(DOF, math.inf)
+        self._high = np.full(len(limits), math.inf)
         self._goal: NDArray[np.float64] | None = None
         self.interrupt()
 
@@ -41,8 +41,9 @@ class StartPose:
     def take(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Verdict:
         """Take the range of poses, (14,) each, in which the policy may start."""
         low, high = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
-        if low.shape != (DOF,) or high.shape != (DOF,):
-            detail = f"start poses of shape {low.shape} and {high.shape}, allowed ({DOF},)"
+        form = self._high.shape
+        if low.shape != form or high.shape != form:
+            detail = f"start poses of shape {low.shape} and {high.shape}, allowed {form}"
             return Rejected(Reason.MALFORMED, detail)
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
             return Rejected(Reason.MALFORMED, "start poses must be finite and low <= high")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.bridge_config import BridgeConfig
-from onestep_vla_ros.core.joints import DOF
+from onestep_vla_ros.core.rules import StateRules
 from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 
 _JUMPS_TO_FAULT = 3
@@ -19,7 +19,7 @@ _JUMPS_TO_FAULT = 3
 class JointStateWatch:
     """Keeps the newest good joint state and says in words what is wrong with the others."""
 
-    def __init__(self, config: BridgeConfig) -> None:
+    def __init__(self, config: BridgeConfig | StateRules) -> None:
         self._config = config
         self._low = np.array(config.position_low) - config.measured_overshoot
         self._high = np.array(config.position_high) + config.measured_overshoot
@@ -58,10 +58,11 @@ class JointStateWatch:
         stamp_s: float,
         now_s: float,
     ) -> Verdict:
-        """Keep a measured state (14,) if it is good; otherwise the old one stays."""
+        """Keep a measured state (J,) if it is good; otherwise the old one stays."""
         values = [q] if qd is None else [q, qd]
-        if any(np.shape(value) != (DOF,) for value in values):
-            detail = f"joint state of shape {[np.shape(v) for v in values]}, allowed ({DOF},)"
+        if any(np.shape(value) != self._low.shape for value in values):
+            shapes = [np.shape(v) for v in values]
+            detail = f"joint state of shape {shapes}, allowed {self._low.shape}"
             return Rejected(Reason.MALFORMED, detail)
         if not all(np.isfinite(value).all() for value in values) or not math.isfinite(stamp_s):
             return Rejected(Reason.NOT_FINITE, "joint state holds a number that is not finite")
@@ -98,8 +99,9 @@ class JointStateWatch:
         return Accepted()
 
     def on_command(self, stamp_s: float, q: NDArray[np.float64]) -> None:
-        """Remember that q (14,) is commanded for `stamp_s` [s]."""
-        self._commands.append((stamp_s, q))
+        """Remember that q (J,) is commanded for `stamp_s` [s]."""
+        if np.isfinite(self._error_limit).all():
+            self._commands.append((stamp_s, q))
 
     def forget_commands(self) -> None:
         """Forget what was commanded: a run begins."""
@@ -107,9 +109,9 @@ class JointStateWatch:
         self._apart_since_s = None
 
     def gap(self) -> NDArray[np.float64]:
-        """Return how far the newest state is from what was commanded for its stamp, (14,)."""
+        """Return how far the newest state is from what was commanded for its stamp, (J,)."""
         if self.q is None or not self._commands:
-            return np.zeros(DOF)
+            return np.zeros(len(self._low))
         due = [q for stamp_s, q in self._commands if stamp_s <= self.stamp_s]
         gap: NDArray[np.float64] = np.abs((due[-1] if due else self._commands[0][1]) - self.q)
         return gap

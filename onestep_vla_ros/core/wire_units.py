@@ -13,12 +13,12 @@ from onestep_vla_ros.core.joints import ARM_DOF, ARMS, reorder
 
 
 class StateUnits:
-    """Turns joint_states into the 14-D vector: by name, `q = (wire - offset) / scale`.
+    """Turns joint_states into the state vector: by name, `q = (wire - offset) / scale`.
 
     Args:
-        names: Joint names on joint_states, in 14-D order.
-        scale: Scale of each joint's value on the wire, (14,).
-        offset: Its offset, (14,), in the unit of the wire.
+        names: Joint names on joint_states, in the vector's order.
+        scale: Scale of each joint's value on the wire, (D,).
+        offset: Its offset, (D,), in the unit of the wire.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class StateUnits:
     def positions_from_wire(
         self, names: Sequence[str], values: Sequence[float]
     ) -> NDArray[np.float64]:
-        """Return q (14,) from a joint state's names and positions.
+        """Return q (D,) from a joint state's names and positions.
 
         Raises:
             JointError: A joint is missing, doubled or not finite, or the lengths differ.
@@ -43,7 +43,7 @@ class StateUnits:
     def rates_from_wire(
         self, names: Sequence[str], values: Sequence[float]
     ) -> NDArray[np.float64]:
-        """Return qd (14,) from a joint state's names and velocities; errors as above."""
+        """Return qd (D,) from a joint state's names and velocities; errors as above."""
         qd: NDArray[np.float64] = reorder(names, values, self._joint_names)
         qd /= self._scale
         return qd

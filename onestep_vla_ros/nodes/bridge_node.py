@@ -15,13 +15,12 @@ from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.bridge import Bridge
-from onestep_vla_ros.core.bridge_config import BridgeConfig
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
 from onestep_vla_ros.core.errors import ChunkError, JointError, OneStepError
-from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected
-from onestep_vla_ros.core.wire_units import WireUnits
+from onestep_vla_ros.core.verdict import Accepted, Reason, Rejected, Verdict
 from onestep_vla_ros.nodes.bridge_status import BridgeStatus
+from onestep_vla_ros.nodes.bridge_wire import open_wire, read_profile
 from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor, spin
@@ -33,13 +32,12 @@ from onestep_vla_ros.nodes.messages import (
     trajectory_to_chunk,
     trajectory_to_start_pose,
 )
-from onestep_vla_ros.nodes.outputs import Outputs
-from onestep_vla_ros.nodes.params import read_parameters
 from onestep_vla_ros.nodes.plan_publisher import PlanPublisher
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
 from onestep_vla_ros.nodes.realtime import claim, freeze_garbage, parse_cores
 from onestep_vla_ros.nodes.services import OperatorServices, in_words
 from onestep_vla_ros.nodes.trace import InferenceTrace, Trace
+from onestep_vla_ros.nodes.verdict_publisher import VerdictPublisher
 
 _MAX_WORDS = 300
 """Characters of another node's words that go into the status."""
@@ -62,18 +60,19 @@ class BridgeCarrier:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._config = config = read_parameters(node, BridgeConfig)
+        self._config = config = read_profile(node)
         cores = parse_cores(config.cpu_affinity)
         self.bridge = Bridge(config)
-        self._units = WireUnits(config)
+        self._wire = open_wire(node, config)
         self._clock = NodeClock(node)
         self.is_sim = self._clock.is_sim
         self._sim_now_s = 0.0
         self._command: Command | None = None
         self._chunk_stamp_s = math.nan
         self.status = BridgeStatus(node)
-        self._outputs = Outputs(node, config)
-        self._plan = PlanPublisher(node, self.bridge.plan, self._clock)
+        is_delta = self._wire.is_delta
+        self._plan = None if is_delta else PlanPublisher(node, self.bridge.plan, self._clock)
+        self._verdicts = VerdictPublisher(node) if is_delta else None
         self._trace = node.create_publisher(Float64MultiArray, "bridge/trace", EVERY)
         self._services = OperatorServices(
             node, self.bridge, self.now_s, self.status.clear_times, self._rest_s
@@ -91,7 +90,7 @@ class BridgeCarrier:
         if self._is_timeless():
             return
         try:
-            q, qd, taken_s = joint_state_to_arrays(message, self._units)
+            q, qd, taken_s = joint_state_to_arrays(message, self._wire.units)
         except JointError as error:
             self._refuse("joint_states", error)
             return
@@ -109,11 +108,12 @@ class BridgeCarrier:
         stamp_s, now_s = self._clock.local_s(to_seconds(message.header.stamp)), self.now_s()
         self.status.chunks.note(stamp_s, now_s)
         try:
-            chunk = trajectory_to_chunk(message)
+            chunk = trajectory_to_chunk(message, self._wire.action_names)
         except ChunkError as error:
-            self._refuse("action_chunk", error)
+            self._tell_verdict(message, self._refuse("action_chunk", error))
             return
         verdict = self.bridge.on_chunk(Chunk(chunk.q, stamp_s, chunk.period_s), now_s)
+        self._tell_verdict(message, verdict)
         if isinstance(verdict, Accepted):
             self._chunk_stamp_s = chunk.stamp_s
         else:
@@ -122,7 +122,8 @@ class BridgeCarrier:
     def on_start_pose(self, message: JointTrajectory) -> None:
         """Take from the policy where it may start; what has not that form is ignored."""
         try:
-            verdict = self.bridge.on_start_pose(*trajectory_to_start_pose(message))
+            pose = trajectory_to_start_pose(message, self._wire.state_names)
+            verdict = self.bridge.on_start_pose(*pose)
         except ChunkError as error:
             self._warn("policy/start_pose", str(error))
             return
@@ -158,10 +159,11 @@ class BridgeCarrier:
         command = self.bridge.tick(now_s)
         if command is not self._command:  # a tick that came too early has the last one again
             self._command = command
-            self._outputs.send(command, self._clock.stamp(command.stamp_s))
+            self._wire.outputs.send(command, self._clock.stamp(command.stamp_s))
         is_new = self.status.note(command.mode, command.reason, now_s)
         self._publish_trace(command.governor_active)
-        self._plan.look(command, now_s, is_at_rest=self.bridge.is_at_rest)
+        if self._plan is not None:
+            self._plan.look(command, now_s, is_at_rest=self.bridge.is_at_rest)
         self.status.end_tick()
         if is_new:
             self.publish_status()
@@ -183,7 +185,7 @@ class BridgeCarrier:
         node.create_subscription(JointTrajectory, "policy/start_pose", self.on_start_pose, LATCHED)
         node.create_subscription(Float64MultiArray, "policy/trace", self.on_inference, EVERY)
         node.create_subscription(String, "policy/trouble", self.on_trouble, LATCHED)
-        self._graph = GraphWatch(node, self._outputs, self._set_obstacle)
+        self._graph = GraphWatch(node, self._wire.outputs, self._set_obstacle)
 
     def _create_timers(self) -> None:
         node, steady = self._node, RosClock(clock_type=ClockType.STEADY_TIME)
@@ -220,9 +222,15 @@ class BridgeCarrier:
         trace = Trace(stamp_s, self.status.mode, self._chunk_stamp_s, is_governed)
         self._trace.publish(trace.to_message())
 
-    def _refuse(self, topic: str, error: OneStepError) -> None:
-        self.bridge.refuse(topic, Rejected(Reason.MALFORMED, str(error)), self.now_s())
+    def _tell_verdict(self, message: JointTrajectory, verdict: Verdict) -> None:
+        if self._verdicts is not None:
+            self._verdicts.tell(message.header.stamp, verdict)
+
+    def _refuse(self, topic: str, error: OneStepError) -> Verdict:
+        verdict = Rejected(Reason.MALFORMED, str(error))
+        self.bridge.refuse(topic, verdict, self.now_s())
         self._warn(topic, str(error))
+        return verdict
 
     def _warn(self, topic: str, text: str) -> None:
         self._node.get_logger().warning(f"{topic} refused: {text}", throttle_duration_sec=1.0)

@@ -3,6 +3,7 @@
 
 progress.json  where it stands, replaced several times a second
 episodes.json  every episode and the figures of all nodes, at the end
+actions.json   with `keep_actions`: what `ActionTap` heard
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from std_srvs.srv import SetBool, Trigger
 from onestep_vla_ros.core.config import ConductorConfig
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.supervisor import Mode
+from onestep_vla_ros.nodes.action_tap import ActionTap
 from onestep_vla_ros.nodes.entry import run_node
 from onestep_vla_ros.nodes.executor import make_executor
 from onestep_vla_ros.nodes.lifetime import is_wanted
@@ -37,6 +39,8 @@ _CALL_TIMEOUT_S = 60.0
 _SILENCE_S = 60.0
 _PROGRESS_S = 0.2
 _TRIES = 50
+_PATIENCE_S = 1.0
+"""Nor is a refusal final before so long after a reset: slow worlds show few states [s]."""
 _SETTLE_S = 0.1
 """A reset moves the arms in no time, which is a jump to a bridge: enable after it [s]."""
 
@@ -94,6 +98,7 @@ class Conductor:
         self._reset_sim = node.create_client(Trigger, "sim/reset")
         self._reset_bridge = node.create_client(Trigger, "bridge/reset")
         self._enable = node.create_client(SetBool, "bridge/enable")
+        self._tap = ActionTap(node) if self.config.keep_actions else None
 
     def run(self) -> None:
         """Run all episodes and write the result.
@@ -118,6 +123,8 @@ class Conductor:
             "bridge": self._bridge,
             "policy": self._policy,
         }
+        if self._tap is not None:
+            _replace(self.folder / "actions.json", self._tap.episodes())
         _replace(self.folder / "episodes.json", summary)
 
     def _silent(self) -> list[str]:
@@ -136,13 +143,7 @@ class Conductor:
             _CALL_TIMEOUT_S,
             lambda: f"sim/reset answered {answer.message!r} but the episode did not start",
         )
-        for _ in range(_TRIES):
-            answer = self._call(self._enable, SetBool.Request(data=True), must=False)
-            if answer.success:
-                break
-            self._spin(0.05)
-        else:
-            raise ConductorError("bridge/enable was refused", got=answer.message)
+        self._enable_arms()
         self._ticks = self._governed = 0
         started = time.monotonic()
         self._wait(self._is_over, math.inf, lambda: "")
@@ -156,10 +157,23 @@ class Conductor:
         )
         return result
 
+    def _enable_arms(self) -> None:
+        """Enable; a bridge may want to see some states more after the reset's jump."""
+        end, tries = time.monotonic() + _CALL_TIMEOUT_S, 0
+        while True:
+            answer = self._call(self._enable, SetBool.Request(data=True), must=False)
+            if answer.success:
+                return
+            tries += 1
+            is_late = float(self._sim["since_reset_s"]) > _PATIENCE_S or time.monotonic() > end
+            if tries >= _TRIES and is_late:
+                raise ConductorError("bridge/enable was refused", got=answer.message)
+            self._spin(0.05)
+
     def _is_settled(self, number: int) -> bool:
         """Has episode `number` run long enough that no node still sees the last one's pose?"""
         is_there = int(self._sim.get("episode", 0)) == number
-        return is_there and float(self._sim["episode_time_s"]) >= _SETTLE_S
+        return is_there and float(self._sim["since_reset_s"]) >= _SETTLE_S
 
     def _is_over(self) -> bool:
         # the trace is first to tell of a fault; why, the status says a moment later
@@ -239,6 +253,8 @@ class Conductor:
 
     def _on_sim(self, message: DiagnosticStatus) -> None:
         self._sim = read_status(message)
+        if self._tap is not None:
+            self._tap.on_sim(self._sim)
 
     def _on_bridge(self, message: DiagnosticStatus) -> None:
         self._bridge = read_status(message)

@@ -8,6 +8,7 @@ from functools import partial
 
 from rclpy.node import Node
 
+from onestep_vla_ros.nodes.action_output import ActionOutputs
 from onestep_vla_ros.nodes.controller_reader import ControllerReader
 from onestep_vla_ros.nodes.outputs import Outputs, TrajectoryOutput
 
@@ -30,7 +31,7 @@ class GraphWatch:
         report: Called on every change.
     """
 
-    def __init__(self, node: Node, outputs: Outputs, report: Report) -> None:
+    def __init__(self, node: Node, outputs: Outputs | ActionOutputs, report: Report) -> None:
         self._node, self._report = node, report
         self._has_output = False
         topics = ["action_chunk", *(output.topic for output in outputs.by_name.values())]
@@ -38,7 +39,7 @@ class GraphWatch:
         self._words: dict[str, str] = {}
         self._readers = []
         for name, output in outputs.by_name.items():
-            if isinstance(output, TrajectoryOutput):
+            if isinstance(outputs, Outputs) and isinstance(output, TrajectoryOutput):
                 controller = node.resolve_topic_name(output.topic).rpartition("/")[0]
                 told = partial(self._on_controller, output.topic.rpartition("/")[0])
                 reader = ControllerReader(

@@ -49,6 +49,14 @@ def load_checked(config: PolicyNodeConfig) -> OneStepPolicy:
         device=config.device,
         is_measured=config.measure_ambiguity,
     )
-    policy.contract.check(config.joint_names, cameras, config.waypoint_period_s)
+    contract = policy.contract
+    contract.check(config.joint_names, cameras, config.waypoint_period_s)
+    states = contract.embodiment.state_names
+    if len(config.wire_names) != len(states):
+        raise ConfigError(
+            "parameter 'wire_names' has the wrong length",
+            got=f"{len(config.wire_names)} names",
+            allowed=f"{len(states)}, what {contract.embodiment.name} calls {', '.join(states)}",
+        )
     policy.warm_up()
     return policy

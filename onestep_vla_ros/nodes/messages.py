@@ -109,7 +109,7 @@ def rgb_to_image(image: NDArray[np.uint8], stamp_s: float, frame: str) -> Image:
 def joint_state_to_arrays(
     message: JointState, units: StateUnits = _OURS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, float]:
-    """Return q (14,), qd (14,) and the stamp [s], mapped by name; qd None when none was sent.
+    """Return q (D,), qd (D,) and the stamp [s], mapped by name; qd None when none was sent.
 
     Args:
         message: Joints in any order, others among them.
@@ -124,16 +124,23 @@ def joint_state_to_arrays(
 
 
 def arrays_to_joint_state(
-    q: NDArray[np.float64], qd: NDArray[np.float64], stamp_s: float
+    q: NDArray[np.float64],
+    qd: NDArray[np.float64],
+    stamp_s: float,
+    names: Sequence[str] = JOINT_NAMES,
 ) -> JointState:
-    """Return q and qd, each (14,), as a JointState measured at `stamp_s` [s]."""
-    message = JointState(name=list(JOINT_NAMES), position=q.tolist(), velocity=qd.tolist())
+    """Return q and qd, each (D,) of `names`, as a JointState measured at `stamp_s` [s]."""
+    message = JointState(name=list(names), position=q.tolist(), velocity=qd.tolist())
     message.header.stamp = to_stamp(stamp_s)
     return message
 
 
-def trajectory_to_chunk(message: JointTrajectory) -> Chunk:
+def trajectory_to_chunk(message: JointTrajectory, names: Sequence[str] = JOINT_NAMES) -> Chunk:
     """Return an `action_chunk` message as a Chunk; values are left for the chunk gate.
+
+    Args:
+        message: Columns in any order.
+        names: Of the columns, in the chunk's order.
 
     Raises:
         ChunkError: Unknown, missing or doubled joints, no point or too many, a point of the
@@ -145,7 +152,7 @@ def trajectory_to_chunk(message: JointTrajectory) -> Chunk:
             got=len(message.points),
             allowed=f"1 to {MAX_POINTS}",
         )
-    columns = _columns(message.joint_names)
+    columns = _columns(message.joint_names, names)
     if any(len(point.positions) != len(columns) for point in message.points):
         raise ChunkError(
             "chunk has a point of the wrong length",
@@ -164,9 +171,9 @@ def trajectory_to_chunk(message: JointTrajectory) -> Chunk:
     return Chunk(q=q, stamp_s=to_seconds(message.header.stamp), period_s=period_s)
 
 
-def chunk_to_trajectory(chunk: Chunk) -> JointTrajectory:
+def chunk_to_trajectory(chunk: Chunk, names: Sequence[str] = JOINT_NAMES) -> JointTrajectory:
     """Return a Chunk as the `action_chunk` message; its header stamp is its identity."""
-    message = JointTrajectory(joint_names=list(JOINT_NAMES))
+    message = JointTrajectory(joint_names=list(names))
     message.header.stamp = to_stamp(chunk.stamp_s)
     message.points = [
         JointTrajectoryPoint(
@@ -178,22 +185,22 @@ def chunk_to_trajectory(chunk: Chunk) -> JointTrajectory:
 
 
 def start_pose_to_trajectory(
-    low: NDArray[np.float64], high: NDArray[np.float64]
+    low: NDArray[np.float64], high: NDArray[np.float64], names: Sequence[str] = JOINT_NAMES
 ) -> JointTrajectory:
-    """Return the range of poses, (14,) each, in which the policy starts: two points."""
+    """Return the range of poses, (D,) each of `names`, in which the policy starts: two points."""
     points = [JointTrajectoryPoint(positions=row.tolist()) for row in (low, high)]
-    return JointTrajectory(joint_names=list(JOINT_NAMES), points=points)
+    return JointTrajectory(joint_names=list(names), points=points)
 
 
 def trajectory_to_start_pose(
-    message: JointTrajectory,
+    message: JointTrajectory, names: Sequence[str] = JOINT_NAMES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lowest and highest start pose, (14,) each, of a `policy/start_pose` message.
+    """Return the lowest and highest start pose, (D,) each, of a `policy/start_pose` message.
 
     Raises:
         ChunkError: Unknown, missing or doubled joints, or not two whole points.
     """
-    columns = _columns(message.joint_names)
+    columns = _columns(message.joint_names, names)
     lengths = [len(point.positions) for point in message.points]
     if lengths != [len(columns)] * 2:
         raise ChunkError(
@@ -212,16 +219,16 @@ def _split(seconds: float) -> tuple[int, int]:
     return whole + nanoseconds // _NANO, nanoseconds % _NANO
 
 
-def _columns(names: Sequence[str]) -> list[int]:
-    if sorted(names) != sorted(JOINT_NAMES):
+def _columns(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    if sorted(names) != sorted(wanted):
         raise ChunkError(
             "chunk names the wrong joints",
-            got=f"missing {sorted(set(JOINT_NAMES) - set(names))}, "
-            f"unknown {sorted(set(names) - set(JOINT_NAMES))}, {len(names)} names",
-            allowed=f"each of {list(JOINT_NAMES)} once, in any order",
+            got=f"missing {sorted(set(wanted) - set(names))}, "
+            f"unknown {sorted(set(names) - set(wanted))}, {len(names)} names",
+            allowed=f"each of {list(wanted)} once, in any order",
         )
     index = {name: i for i, name in enumerate(names)}
-    return [index[name] for name in JOINT_NAMES]
+    return [index[name] for name in wanted]
 
 
 def _check_size(camera: CameraSpec, height: int, width: int) -> None:

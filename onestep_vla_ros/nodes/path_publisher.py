@@ -12,6 +12,7 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from onestep_vla_ros.core.chunk import Chunk
+from onestep_vla_ros.core.joints import DOF
 from onestep_vla_ros.core.tool import FRAME, tool_paths
 from onestep_vla_ros.nodes.messages import to_duration
 from onestep_vla_ros.nodes.qos import RELIABLE
@@ -34,8 +35,12 @@ class PathPublisher:
         self._topic = node.create_publisher(MarkerArray, "predicted_path", RELIABLE)
 
     def show(self, chunk: Chunk, stamp: Time) -> None:
-        """Publish the paths of a chunk that was observed at `stamp`; one with NaN is not drawn."""
-        if self._topic.get_subscription_count() and len(chunk.q) and np.isfinite(chunk.q).all():
+        """Publish the paths of a chunk that was observed at `stamp`.
+
+        One with NaN is not drawn, nor one of another robot, whose increments lead from a pose.
+        """
+        is_ours = chunk.q.shape[1] == DOF and len(chunk.q) > 0 and np.isfinite(chunk.q).all()
+        if self._topic.get_subscription_count() and is_ours:
             self._topic.publish(path_markers(chunk, stamp))
 
 

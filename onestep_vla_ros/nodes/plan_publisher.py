@@ -11,7 +11,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from onestep_vla_ros.core.chunk import Chunk
 from onestep_vla_ros.core.command import Command
-from onestep_vla_ros.core.plan import Plan
+from onestep_vla_ros.core.parts import PlanPart
 from onestep_vla_ros.nodes.clock import NodeClock
 from onestep_vla_ros.nodes.messages import chunk_to_trajectory
 from onestep_vla_ros.nodes.qos import LATCHED
@@ -34,7 +34,7 @@ class PlanPublisher:
         clock: Translates stamps.
     """
 
-    def __init__(self, node: Node, plan: Plan, clock: NodeClock) -> None:
+    def __init__(self, node: Node, plan: PlanPart, clock: NodeClock) -> None:
         self._plan, self._clock = plan, clock
         self._told: object = None
         self._topic = node.create_publisher(JointTrajectory, "bridge/plan", LATCHED)

@@ -89,9 +89,9 @@ class PolicyNode(LifecycleNode):
         config = self._config
         self._units = StateUnits(config.wire_names, config.wire_scale, config.wire_offset)
         contract = self._policy.contract
-        self._start_pose.publish(
-            start_pose_to_trajectory(contract.start_q_low, contract.start_q_high)
-        )
+        robot, low, high = contract.embodiment, contract.start_q_low, contract.start_q_high
+        self._start_pose.publish(start_pose_to_trajectory(low, high, robot.state_names))
+        self._action_names = robot.action_names
         self._listen(self._config, contract.cameras)
         self._log.info(f"configured from {self._config.checkpoint or 'the shipped checkpoint'}")
         return super().on_configure(state)
@@ -239,7 +239,7 @@ class PolicyNode(LifecycleNode):
 
     def _publish_chunk(self, chunk: Chunk, trace: InferenceTrace) -> None:
         if rclpy.ok():
-            message = chunk_to_trajectory(chunk)
+            message = chunk_to_trajectory(chunk, self._action_names)
             message.header.stamp = self._time.stamp(chunk.stamp_s)
             self._chunks.publish(message)
             self._trace.publish(trace.shifted(self._time.wire_s(0.0)).to_message())

@@ -15,6 +15,7 @@ from onestep_vla_ros.core.config import SimNodeConfig
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.joints import ARMS
 from onestep_vla_ros.nodes.controller import ArmController
+from onestep_vla_ros.nodes.sim_clock import SimClock
 from onestep_vla_ros.nodes.sim_wire import SimWire
 from onestep_vla_ros.nodes.status import OK, make_status
 from onestep_vla_ros.report import percentiles_ms
@@ -45,7 +46,7 @@ class SimLoop:
 
     def __init__(self, world: World, wire: SimWire, config: SimNodeConfig) -> None:
         self._world, self._wire, self._config = world, wire, config
-        self._ticks = round(1.0 / config.control_period_s)
+        self._clock = SimClock(config.control_period_s, config.real_time_factor)
         self._seed = config.seed
         self._episode = 0
         self._camera_due_s = 0.0
@@ -55,8 +56,6 @@ class SimLoop:
         self._captured: dict[float, float] = {}
         self._latencies_s: list[float] = []
         self._latency_of = math.nan
-        self._pace: tuple[float, float] | None = None
-        self._start_wall, self._start_s = time.monotonic(), self.now_s
         self._controllers: dict[str, ArmController] = {}
         self._success_s = math.nan
         self._begin()
@@ -64,7 +63,7 @@ class SimLoop:
     @property
     def now_s(self) -> float:
         """Simulated time on /clock [s]."""
-        return self._ticks * self._config.control_period_s
+        return self._clock.now_s
 
     def run(self, is_wanted: Callable[[], bool]) -> None:
         """Step until `is_wanted` says no.
@@ -95,14 +94,14 @@ class SimLoop:
         at_s = now_s + (config.control_period_s if config.mode == "lockstep" else 0.0)
         command = np.concatenate([self._controllers[arm].sample(at_s) for arm in ARMS])
         self._world.step(command, config.control_period_s)
-        self._ticks += 1
+        self._clock.advance()
         if self._world.success() and math.isnan(self._success_s):
             self._success_s = self._world.time_s
             self._status_due_s = 0.0
         if self.now_s >= self._status_due_s - _EPS_S:
             self._publish_status()
         if config.mode == "realtime" or self._episode == 0:
-            self._sleep()
+            self._clock.sleep()
 
     def _begin(self) -> None:
         self._world.reset(self._seed)
@@ -111,7 +110,7 @@ class SimLoop:
             self._controllers = {arm: ArmController(arm, q) for arm in ARMS}
         for controller in self._controllers.values():
             controller.reset(q)
-        self._success_s = math.nan
+        self._success_s, self._reset_s = math.nan, self.now_s
         self._camera_due_s = self._status_due_s = self._joints_due_s = self.now_s
         self._wire.publish_instruction(self._world.instruction)
 
@@ -188,7 +187,6 @@ class SimLoop:
 
     def _publish_status(self) -> None:
         self._status_due_s = self.now_s + _STATUS_S
-        wall_s = time.monotonic() - self._start_wall
         latency = percentiles_ms(self._latencies_s) or {"p50": math.nan, "p99": math.nan}
         refused = sum(sum(c.refused.values()) for c in self._controllers.values())
         values = {
@@ -198,26 +196,15 @@ class SimLoop:
             "episode": self._episode,
             "seed": self._seed,
             "instruction": self._world.instruction,
+            "since_reset_s": self.now_s - self._reset_s,
             "episode_time_s": self._world.time_s,
             "timeout_s": self._world.timeout_s,
             "success": not math.isnan(self._success_s),
             "success_time_s": self._success_s,
             "wrong_object": self._world.wrong_object(),
-            "real_time_factor": (self.now_s - self._start_s) / max(wall_s, 1e-9),
+            "real_time_factor": self._clock.real_time_factor(),
             "capture_to_command_p50_ms": latency["p50"],
             "capture_to_command_p99_ms": latency["p99"],
             "refused_commands": refused,
         }
-        self._start_wall, self._start_s = time.monotonic(), self.now_s
         self._wire.publish_status(make_status("sim", OK, "running", values), self.now_s)
-
-    def _sleep(self) -> None:
-        """Sleep until this tick is due on the wall clock; never catch up in a burst."""
-        wall_s = time.monotonic()
-        if self._pace is None:
-            self._pace = (wall_s, self.now_s)
-        due_s = self._pace[0] + (self.now_s - self._pace[1]) / self._config.real_time_factor
-        if due_s < wall_s - 0.1:
-            self._pace = (wall_s, self.now_s)
-        elif due_s > wall_s:
-            time.sleep(due_s - wall_s)

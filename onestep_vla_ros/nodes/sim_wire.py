@@ -20,9 +20,11 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from onestep_vla_ros.core.config import SimNodeConfig
-from onestep_vla_ros.core.joints import ARMS
+from onestep_vla_ros.core.config import LIBERO, SimNodeConfig
+from onestep_vla_ros.core.joints import ARMS, JOINT_NAMES
 from onestep_vla_ros.core.observation import CameraSpec
+from onestep_vla_ros.core.supervisor import Mode
+from onestep_vla_ros.nodes.action_output import TOPIC
 from onestep_vla_ros.nodes.messages import (
     arrays_to_joint_state,
     rgb_to_image,
@@ -30,10 +32,13 @@ from onestep_vla_ros.nodes.messages import (
     to_stamp,
 )
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE, SENSOR
-from onestep_vla_ros.nodes.trace import Trace
+from onestep_vla_ros.nodes.trace import ExchangeTrace, Trace
+from onestep_vla_ros.nodes.verdict_publisher import TOPIC as VERDICT
+from onestep_vla_ros.nodes.verdict_publisher import read_verdict
 
 JPEG_QUALITY = 95
-_RESET_ANSWER_S = 10.0
+_RESET_ANSWER_S = 60.0
+"""A world of LIBERO is built anew at every reset [s of wall time]."""
 
 
 class SimWire:
@@ -45,14 +50,22 @@ class SimWire:
     Attributes:
         arrived: Notified when anything came in.
         tick_s: Time of the newest bridge tick heard [s]; NaN before the first.
+        mode: The bridge's mode in it.
         chunk_stamp_s: Identity of the newest chunk heard [s]; NaN before the first.
+        verdict_stamp_s: Identity of the newest one that the bridge is known to have judged [s].
     """
 
-    def __init__(self, node: Node, config: SimNodeConfig, cameras: Sequence[CameraSpec]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        config: SimNodeConfig,
+        cameras: Sequence[CameraSpec],
+        state_names: Sequence[str] = JOINT_NAMES,
+    ) -> None:
         self.arrived = threading.Condition()
-        self.tick_s = float("nan")
-        self.chunk_stamp_s = float("nan")
-        self._node = node
+        self.tick_s = self.chunk_stamp_s = self.verdict_stamp_s = float("nan")
+        self.mode = Mode.IDLE
+        self._node, self._state_names = node, state_names
         self._commands: deque[tuple[str, JointTrajectory | Float64MultiArray]] = deque()
         self._traces: deque[Trace] = deque(maxlen=1000)
         self._reset: threading.Event | None = None
@@ -68,6 +81,7 @@ class SimWire:
         self._instruction = node.create_publisher(String, "instruction", LATCHED)
         self._status = node.create_publisher(DiagnosticStatus, "sim/state", LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
+        self._exchanges = node.create_publisher(Float64MultiArray, "sim/trace", EVERY)
         self._subscribe(config)
         node.create_service(Trigger, "sim/reset", self._on_reset)
 
@@ -88,8 +102,8 @@ class SimWire:
     def publish_joints(
         self, q: NDArray[np.float64], qd: NDArray[np.float64], stamp_s: float
     ) -> None:
-        """Publish the measured q and qd, each (14,)."""
-        self._joints.publish(arrays_to_joint_state(q, qd, stamp_s))
+        """Publish the measured q and qd, each (D,)."""
+        self._joints.publish(arrays_to_joint_state(q, qd, stamp_s, self._state_names))
 
     def publish_clock(self, now_s: float) -> None:
         """Publish /clock [s]; the bridge ticks on it, so it goes out last."""
@@ -105,6 +119,10 @@ class SimWire:
         message = DiagnosticArray(status=[status])
         message.header.stamp = to_stamp(now_s)
         self._diagnostics.publish(message)
+
+    def publish_exchange(self, exchange: ExchangeTrace) -> None:
+        """Publish what a chunk has cost in lockstep."""
+        self._exchanges.publish(exchange.to_message())
 
     def take_commands(self) -> list[tuple[str, JointTrajectory | Float64MultiArray]]:
         """Return and forget the commands that came, oldest first, each with its arm."""
@@ -133,15 +151,11 @@ class SimWire:
                 self._reset = None
 
     def _subscribe(self, config: SimNodeConfig) -> None:
-        for arm in ARMS:
+        for arm, kind, topic in _command_topics(config):
             put = partial(self._on_command, arm)
-            base = f"{arm}_arm_controller"
-            if config.command_mode == "forward_position":
-                self._node.create_subscription(Float64MultiArray, f"{base}/commands", put, EVERY)
-            else:
-                self._node.create_subscription(
-                    JointTrajectory, f"{base}/joint_trajectory", put, EVERY
-                )
+            self._node.create_subscription(kind, topic, put, EVERY)
+        if config.world == LIBERO:
+            self._node.create_subscription(DiagnosticStatus, VERDICT, self._on_verdict, LATCHED)
         self._node.create_subscription(Float64MultiArray, "bridge/trace", self._on_trace, EVERY)
         self._node.create_subscription(JointTrajectory, "action_chunk", self._on_chunk, RELIABLE)
 
@@ -155,13 +169,18 @@ class SimWire:
         if trace is None:
             return
         with self.arrived:
-            self.tick_s = trace.tick_s
+            self.tick_s, self.mode = trace.tick_s, trace.mode
             self._traces.append(trace)
             self.arrived.notify_all()
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         with self.arrived:
             self.chunk_stamp_s = to_seconds(message.header.stamp)
+            self.arrived.notify_all()
+
+    def _on_verdict(self, message: DiagnosticStatus) -> None:
+        with self.arrived:
+            self.verdict_stamp_s, _ = read_verdict(message)
             self.arrived.notify_all()
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -172,3 +191,14 @@ class SimWire:
         response.success = done.wait(_RESET_ANSWER_S)
         response.message = self._reset_answer if response.success else "the world did not answer"
         return response
+
+
+def _command_topics(
+    config: SimNodeConfig,
+) -> list[tuple[str, type[JointTrajectory] | type[Float64MultiArray], str]]:
+    """Return of each arm its name, the type of its commands and their topic."""
+    if config.world == LIBERO:
+        return [("arm", JointTrajectory, TOPIC)]
+    if config.command_mode == "forward_position":
+        return [(arm, Float64MultiArray, f"{arm}_arm_controller/commands") for arm in ARMS]
+    return [(arm, JointTrajectory, f"{arm}_arm_controller/joint_trajectory") for arm in ARMS]

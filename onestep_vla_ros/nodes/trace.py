@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace messages, four numbers each: a control tick of the bridge, an inference."""
+"""The trace messages: a control tick of the bridge, an inference, an exchange in lockstep."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
@@ -12,9 +12,10 @@ from onestep_vla_ros.core.supervisor import Mode
 
 _LABEL = "tick_s,mode,chunk_stamp_s,governor_active"
 _INFERENCE_LABEL = "stamp_s,observed_s,started_s,ended_s"
+_EXCHANGE_LABEL = "stamp_s,chunk_s,steps_s,steps"
 _DIMENSIONS = {
     label: [MultiArrayDimension(label=label, size=4, stride=4)]
-    for label in (_LABEL, _INFERENCE_LABEL)
+    for label in (_LABEL, _INFERENCE_LABEL, _EXCHANGE_LABEL)
 }
 _MODES = tuple(Mode)
 
@@ -82,6 +83,46 @@ class InferenceTrace:
         if len(message.data) != 4 or not all(map(math.isfinite, message.data)):
             return None
         return InferenceTrace(*message.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTrace:
+    """What one observation and the actions that followed it have cost in lockstep, by the wall.
+
+    Attributes:
+        stamp_s: Capture time of the observation, the chunk's identity [s].
+        chunk_s: From the observation's sending until its chunk had come and was judged [s].
+        steps_s: Over all steps, from the sending of the clock until the action had come [s].
+        steps: How many of them there were.
+    """
+
+    stamp_s: float
+    chunk_s: float
+    steps_s: float = 0.0
+    steps: int = 0
+
+    @property
+    def total_s(self) -> float:
+        """All of it: what the chunk has cost the world's loop [s]."""
+        return self.chunk_s + self.steps_s
+
+    def with_step(self, took_s: float) -> ExchangeTrace:
+        """Return the same with one step more."""
+        return replace(self, steps_s=self.steps_s + took_s, steps=self.steps + 1)
+
+    def to_message(self) -> Float64MultiArray:
+        """Return the message."""
+        return _message(
+            _EXCHANGE_LABEL, (self.stamp_s, self.chunk_s, self.steps_s, float(self.steps))
+        )
+
+    @staticmethod
+    def from_message(message: Float64MultiArray) -> ExchangeTrace | None:
+        """Return the trace, or None when the message is not one."""
+        if len(message.data) != 4 or not all(map(math.isfinite, message.data)):
+            return None
+        stamp_s, chunk_s, steps_s, steps = message.data
+        return ExchangeTrace(stamp_s, chunk_s, steps_s, int(steps))
 
 
 def _message(label: str, numbers: tuple[float, ...]) -> Float64MultiArray:

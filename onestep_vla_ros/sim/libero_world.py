@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
-from onestep_vla_ros.sim.libero_suites import LiberoTask, module
+from onestep_vla_ros.sim.libero_suites import LiberoTask, check_backend, module
 from onestep_vla_ros.sim.renderer import Renderer
 
 PERIOD_S = 1.0 / LIBERO_PANDA.rate_hz
@@ -35,7 +35,6 @@ FULL, FAST = "full", "fast"
 RENDERINGS: tuple[str, ...] = (FULL, FAST)
 """As the package renders; or without multi-sampling, shadows and reflections."""
 _CAMERAS: Mapping[str, str] = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
-_BACKENDS = ("egl", "osmesa")
 _COLLISION_GROUP = 0
 _CORNERS: NDArray[np.float64] = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 _WITNESS = "robot0_eef_pos"
@@ -65,6 +64,8 @@ class LiberoWorld:
         self._env = _open(task)
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
         self._moment: Any = None  # the physics as the sensors last saw it
+        self.last_action = STILL
+        """(7,), as it was carried out."""
         self._renderer: Renderer | None = None
         self._steps = 0
 
@@ -214,6 +215,7 @@ class LiberoWorld:
         if abs(duration_s - PERIOD_S) > 1e-9:
             raise ConfigError("duration of an action", got=duration_s, allowed=f"{PERIOD_S} s")
         self._act(command)
+        self.last_action = command
 
     def success(self) -> bool:
         """Has the task been done, by LIBERO's own predicates?"""
@@ -276,9 +278,7 @@ def _open(task: LiberoTask) -> Any:  # noqa: ANN401 - of a package without types
     Raises:
         ConfigError: The extra is missing, or it can render with no OpenGL here.
     """
-    backend = os.environ.setdefault("MUJOCO_GL", _BACKENDS[0])
-    if backend not in _BACKENDS:
-        raise ConfigError("MUJOCO_GL", got=repr(backend), allowed=list(_BACKENDS))
+    os.environ["MUJOCO_GL"] = check_backend()
     try:
         environments = module("libero.libero.envs.env_wrapper")
         with contextlib.redirect_stdout(io.StringIO()):

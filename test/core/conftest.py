@@ -26,6 +26,7 @@ def _both(arm: list[float], gripper: float) -> list[float]:
 def bridge_mapping() -> dict[str, object]:
     """Bridge parameters as YAML would give them."""
     return {
+        "profile": "joints",
         "control_period_s": 0.01,
         "output_mode": ["forward_position"] * 2,
         "gripper_output": "in_arm",
