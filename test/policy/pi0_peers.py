@@ -64,7 +64,7 @@ def random_pi0(seed: int = 0) -> PI0ForConditionalGeneration:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write a byte-level tokenizer with a start token and with one added token too many."""
+    """Write a byte-level tokenizer with a start token and, as PaliGemma, <image> at the end."""
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
@@ -76,7 +76,7 @@ def write_tokenizer(folder: Path) -> None:
     )
     raw.train_from_iterator([SENTENCE], trainer)
     data = json.loads(raw.to_str())
-    extra = {**data["added_tokens"][-1], "id": VOCABULARY, "content": "<image>"}
+    extra = {**data["added_tokens"][-1], "id": raw.get_vocab_size(), "content": "<image>"}
     data["added_tokens"].append(extra)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(json.dumps(data))
