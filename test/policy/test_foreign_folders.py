@@ -3,7 +3,9 @@
 
 import json
 import pickle
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from onestep_vla_ros.policy.checkpoint import save_checkpoint
 from onestep_vla_ros.policy.foreign.affine import lerobot_affine, openpi_affine
 from onestep_vla_ros.policy.foreign.conversion import converted
 from onestep_vla_ros.policy.foreign.opening import open_source
+from onestep_vla_ros.policy.foreign.openpi import IMAGES
 from onestep_vla_ros.policy.foreign.prompt import read_tokenizer
 from onestep_vla_ros.policy.foreign.sheet import read_sheet
 from onestep_vla_ros.policy.foreign.weights import our_name, renamed, sizes
@@ -343,6 +346,16 @@ def test_faults_of_a_sheet_are_all_listed():
         assert part in str(caught.value)
     with pytest.raises(ConfigError, match="cameras: got: none"):
         read_sheet(sheet(OPENPI, cameras={}))
+
+
+def test_the_sheet_in_the_documentation_is_one():
+    page = Path(__file__).parents[2] / "resource" / "pages" / "checkpoints.md"
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    robot = read_sheet(yaml.safe_load(block))
+    assert robot.embodiment == BIMANUAL_YAM.robot_type
+    assert len(robot.start_low) == len(robot.start_high) == len(BIMANUAL_YAM.state_names)
+    assert set(robot.relative) <= set(BIMANUAL_YAM.action_names)
+    assert {camera["image"] for camera in robot.cameras.values()} == set(IMAGES)
 
 
 def test_the_command_says_no_in_one_message(tmp_path, capsys):

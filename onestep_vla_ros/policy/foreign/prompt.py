@@ -5,8 +5,8 @@ The tokenizer of a checkpoint is given the bare instruction. What the projects p
 written into the tokenizer's own file, so that nothing has to be known at run time.
 
 Source: `PaligemmaTokenizer` of src/openpi/models/tokenizer.py (openpi 15a9616), which also turns
-underscores and line breaks into blanks; `Pi0NewLineProcessor` (lerobot 0.6.1); `PI0Processor`
-(transformers 5.23).
+underscores and line breaks into blanks (a line break that is a token of its own stays one here);
+`Pi0NewLineProcessor` (lerobot 0.6.1); `PI0Processor` (transformers 5.23).
 """
 
 from __future__ import annotations

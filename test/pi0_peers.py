@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tiny random pi0 policies, in memory as transformers has them and on disk as each project does.
 
-`peers/lerobot.json` and `peers/openpi.json` were recorded outside of this repository from the
-projects' own code: names and shapes of the tensors, documents, and the chunks that the model
-made, whose weights, images and state follow from formulas (`wave`, `picture`, `measured`).
+`policy/peers/lerobot.json` and `openpi.json` beside it were recorded outside of this repository
+from the projects' own code: names and shapes of the tensors, documents, and the chunks that the
+model made, whose weights, images and state follow from formulas (`wave`, `picture`, `measured`).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def write_transformers(folder: Path, model: PI0ForConditionalGeneration, state: 
 
 KEPT = "paligemma_with_expert.paligemma.lm_head.weight"
 TIED = "paligemma_with_expert.paligemma.model.language_model.embed_tokens.weight"
-RECORDED = Path(__file__).parent / "peers"
+RECORDED = Path(__file__).parent / "policy" / "peers"
 
 
 def sheet(images: tuple[str, str], **more: object) -> dict[str, object]:
