@@ -9,6 +9,7 @@ decoding step. The layers are transformers' own; only their order of calls is ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -16,6 +17,8 @@ from transformers import GemmaModel
 from transformers.models.gemma.modeling_gemma import apply_rotary_pos_emb
 
 Pair = tuple[torch.Tensor, torch.Tensor]
+Layer = Any
+"""A `GemmaDecoderLayer`, whose parts nn.Module types as Tensor or Module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def answer(model: GemmaModel, x: torch.Tensor, draws: int, seen: Seen) -> torch.
     return out
 
 
-def _project(layer: torch.nn.Module, x: torch.Tensor, turn: Pair) -> tuple[torch.Tensor, ...]:
+def _project(layer: Layer, x: torch.Tensor, turn: Pair) -> tuple[torch.Tensor, ...]:
     """Return queries (B, heads, T, d), keys and values (B, key heads, T, d) of x (B, T, W)."""
     attention = layer.self_attn
     h = layer.input_layernorm(x)
@@ -112,7 +115,7 @@ def _after(past: Pair | None, own: Pair) -> Pair:
 
 
 def _finish(
-    layer: torch.nn.Module, x: torch.Tensor, query: torch.Tensor, among: Pair, sight: torch.Tensor
+    layer: Layer, x: torch.Tensor, query: torch.Tensor, among: Pair, sight: torch.Tensor
 ) -> torch.Tensor:
     """Add attention over `among` and the MLP to x (B, T, W)."""
     share = query.shape[1] // among[0].shape[1]  # heads that look at the same keys

@@ -37,7 +37,7 @@ class Pi0EncoderConfig:
     def contradictions(values: Mapping[str, Any]) -> list[str]:
         """Return what contradicts itself among the `values` that were read, a line each."""
         try:
-            config = PaliGemmaConfig.from_dict(dict(values.get("model", {})))
+            config: Any = PaliGemmaConfig.from_dict(dict(values.get("model", {})))
             found = config.projection_dim, config.text_config.hidden_size
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             return [f"model: got: {error}; allowed: a PaliGemmaConfig as a mapping"]
@@ -46,8 +46,8 @@ class Pi0EncoderConfig:
         return [f"model: got: projection {found[0]}; allowed: the language width {found[1]}"]
 
     @property
-    def paligemma(self) -> PaliGemmaConfig:
-        """The configuration as transformers has it."""
+    def paligemma(self) -> Any:  # noqa: ANN401 - its sections are typed as maybe mappings
+        """The configuration as transformers has it, a PaliGemmaConfig."""
         return PaliGemmaConfig.from_dict(dict(self.model))
 
     @property

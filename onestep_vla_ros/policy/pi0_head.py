@@ -94,7 +94,7 @@ class Pi0Head(nn.Module):
     def __init__(self, config: Pi0HeadConfig, context_width: int) -> None:
         super().__init__()
         self.config = config
-        expert = GemmaModel(config.gemma)
+        expert: Any = GemmaModel(config.gemma)
         expert.embed_tokens = None
         self.expert = expert.to(getattr(torch, config.dtype))
         width = int(config.gemma.hidden_size)

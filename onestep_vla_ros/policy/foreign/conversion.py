@@ -111,8 +111,8 @@ def _normalizer(source: Source, sheet: Sheet, robot: Embodiment) -> Normalizer:
     )
     rows = (source.horizon, 1)
     numbers = (*state, np.tile(action[0], rows), np.tile(action[1], rows))
-    tensors = [torch.from_numpy(x.astype(np.float32)) for x in numbers]
-    return Normalizer(*tensors, relative=relative_of(source, sheet, robot))
+    mean, std, means, stds = (torch.from_numpy(x.astype(np.float32)) for x in numbers)
+    return Normalizer(mean, std, means, stds, relative_of(source, sheet, robot))
 
 
 def _cut(affine: Affine, length: int) -> tuple[np.ndarray, np.ndarray]:

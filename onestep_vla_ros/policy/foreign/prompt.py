@@ -69,4 +69,6 @@ def read_tokenizer(folder: Path, vocabulary: int, is_tidied: bool) -> PreTrained
     )
     raw.no_padding()
     raw.no_truncation()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, pad_token=PAD, bos_token=START)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=raw, pad_token=PAD, bos_token=START
+    )

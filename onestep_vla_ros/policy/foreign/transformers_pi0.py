@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from transformers import PI0Config, PI0ForConditionalGeneration
+import transformers
 
 from onestep_vla_ros.core.errors import CheckpointError, raise_all
 from onestep_vla_ros.policy.foreign.affine import Affine, faults_of
@@ -77,13 +78,18 @@ def _affine(numbers: Mapping[str, object]) -> Affine:
     return Affine.of_moments(numbers, EPS)
 
 
-def _load(folder: Path) -> PI0ForConditionalGeneration:
+def _load(folder: Path) -> Any:  # noqa: ANN401 - a class that early transformers 5 has not
     """Return the model as it was saved: its own type of number, nothing filled in."""
+    kind = getattr(transformers, "PI0ForConditionalGeneration", None)
+    if kind is None:
+        raise CheckpointError(
+            "this transformers has no pi0",
+            got=transformers.__version__,
+            do="pip install --upgrade 'transformers<6'",
+        )
     try:
-        config = PI0Config.from_pretrained(str(folder), local_files_only=True)
-        model, report = PI0ForConditionalGeneration.from_pretrained(
+        loaded = kind.from_pretrained(
             str(folder),
-            config=config,
             dtype="auto",
             local_files_only=True,
             use_safetensors=True,
@@ -96,6 +102,7 @@ def _load(folder: Path) -> PI0ForConditionalGeneration:
             got=(str(error) or repr(error)).splitlines()[0],
             allowed="config.json and *.safetensors of PI0ForConditionalGeneration",
         ) from None
+    model, report = loaded
     faults = [f"{name}: missing" for name in sorted(report["missing_keys"])]
     faults += [f"{name}: unknown tensor" for name in sorted(report["unexpected_keys"])]
     faults += [f"{name}: of another shape" for name in sorted(map(str, report["mismatched_keys"]))]
