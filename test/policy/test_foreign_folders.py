@@ -39,6 +39,7 @@ from onestep_vla_ros.policy.foreign.openpi import IMAGES
 from onestep_vla_ros.policy.foreign.prompt import read_tokenizer
 from onestep_vla_ros.policy.foreign.sheet import read_sheet
 from onestep_vla_ros.policy.foreign.weights import our_name, renamed, sizes
+from onestep_vla_ros.policy.model import ModelConfig, OneStepModel
 from onestep_vla_ros.policy.policy import load_policy
 
 OPENPI, LEROBOT = ("base_0_rgb", "left_wrist_0_rgb"), ("agent", "wrist")
@@ -220,21 +221,24 @@ def test_sizes_are_read_off_the_shapes(project):
         assert {k: v for k, v in found.items() if getattr(wanted, k) != v} == {}
 
 
-def test_sizes_of_the_real_pi0_are_read_off_its_shapes():
+def test_the_real_pi0_fits_without_a_tensor_more_or_less():
     with torch.device("meta"):
-        theirs = PI0ForConditionalGeneration(PI0Config())
-    model, expert = sizes(renamed(theirs.state_dict()))
-    text, vision, dit = (
-        theirs.config.vlm_config.text_config,
-        theirs.config.vlm_config.vision_config,
-        theirs.config.dit_config,
+        theirs = renamed(PI0ForConditionalGeneration(PI0Config()).state_dict())
+    model, expert = sizes(theirs)
+    large = {"dtype": "bfloat16"}
+    config = ModelConfig.from_json(
+        {
+            "encoder": {"kind": "pi0", "model": model, "max_tokens": 48, "fit": "smooth", **large},
+            "head": {
+                **{"horizon": 50, "dof": 32, "used": 14, "state": 32, "expert": expert, **large},
+                **{"min_period": 4e-3, "max_period": 4.0, "time": "float64"},
+            },
+            "cameras": {"top": [480, 640]},
+        }
     )
-    for found, wanted in (
-        (model["text_config"], text),
-        (model["vision_config"], vision),
-        (expert, dit),
-    ):
-        assert {k: v for k, v in found.items() if getattr(wanted, k) != v} == {}
+    with torch.device("meta"):
+        ours = OneStepModel(config).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
 def test_lerobot_documents_have_all_their_faults_listed(lerobot):
