@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from onestep_vla_ros.cli_convert import add_convert, run_convert
 from onestep_vla_ros.cli_data import add_demos, add_look, run_demos, run_look
 from onestep_vla_ros.cli_measure import (
     add_bench,
@@ -215,6 +216,7 @@ _COMMANDS = {
     "study": (add_study, run_study),
     "digits": (add_digits, run_digits),
     "check": (_add_check, _run_check),
+    "convert": (add_convert, run_convert),
     "faults": (add_faults, run_faults),
     "soak": (add_soak, run_soak),
     "bench": (add_bench, run_bench),

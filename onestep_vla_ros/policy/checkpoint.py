@@ -187,7 +187,7 @@ def _documents(
         head = config.head
         robot = contract.embodiment if contract is not None else BIMANUAL_YAM
         normalizer, problems = Normalizer.from_json(
-            stats, head.horizon, head.dof, config.state_dof, robot.relative
+            stats, head.horizon, config.action_dof, config.state_dof, robot.relative
         )
         faults += problems if stats else []
         faults += _contradictions(config, contract) if contract is not None else []
@@ -229,12 +229,12 @@ def _contradictions(config: ModelConfig, contract: Contract) -> list[str]:
             f"{CONTRACT}: horizon: got: {contract.horizon}; allowed: {config.head.horizon} "
             f"as in {CONFIG}"
         )
-    if config.head.dof != len(contract.joint_names):
+    if config.action_dof != len(contract.joint_names):
         faults.append(
-            f"{CONFIG}: head.dof: got: {config.head.dof}; allowed: {len(contract.joint_names)}"
+            f"{CONFIG}: head.dof: got: {config.action_dof}; allowed: {len(contract.joint_names)}"
         )
     states = len(contract.embodiment.state_names)
-    if (config.state_dof or config.head.dof) != states:
+    if (config.state_dof or config.action_dof) != states:
         faults.append(f"{CONFIG}: state_dof: got: {config.state_dof}; allowed: {states}")
     ours = [c.name for c in config.cameras]
     theirs = [c.name for c in contract.cameras]

@@ -15,13 +15,19 @@ from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.policy.encoder import Context, Text
 from onestep_vla_ros.policy.flow_head import FlowHead, HeadConfig
 from onestep_vla_ros.policy.nano_encoder import NanoConfig, NanoEncoder
+from onestep_vla_ros.policy.pi0_encoder import Pi0Encoder, Pi0EncoderConfig
+from onestep_vla_ros.policy.pi0_head import Pi0Head, Pi0HeadConfig
 from onestep_vla_ros.policy.vlm_encoder import VlmConfig, VlmEncoder
 
 ENCODERS: dict[str, tuple[type, type]] = {
     "nano": (NanoConfig, NanoEncoder),
     "vlm": (VlmConfig, VlmEncoder),
+    "pi0": (Pi0EncoderConfig, Pi0Encoder),
 }
 """Kind to configuration and module."""
+
+OWN_HEADS: dict[str, tuple[type, type]] = {"pi0": (Pi0HeadConfig, Pi0Head)}
+"""The kinds whose head is part of what was imported; all others have the flow head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,8 @@ class ModelConfig:
     """
 
     kind: str
-    encoder: NanoConfig | VlmConfig
-    head: HeadConfig
+    encoder: NanoConfig | VlmConfig | Pi0EncoderConfig
+    head: HeadConfig | Pi0HeadConfig
     cameras: tuple[CameraSpec, ...]
     state_dof: int = 0
 
@@ -48,6 +54,11 @@ class ModelConfig:
         if isinstance(self.encoder, NanoConfig):
             return self.encoder.vocabulary
         return self.encoder.vocabulary_size
+
+    @property
+    def action_dof(self) -> int:
+        """Entries of an action; a head may decode more, which nobody executes."""
+        return self.head.used if isinstance(self.head, Pi0HeadConfig) else self.head.dof
 
     def to_json(self) -> dict[str, object]:
         """Return encoder, head and cameras as JSON."""
@@ -79,9 +90,9 @@ class ModelConfig:
             faults.append(f"encoder.kind: got: {kind!r}; allowed: {list(ENCODERS)}")
         else:
             encoder = _read(ENCODERS[kind][0], rest, "encoder", faults)
-        # Checkpoints from before there was a choice name no objective and no prefix.
-        old = {"objective": "flow", "prefix": 0}
-        head = _read(HeadConfig, {**old, **sections["head"]}, "head", faults)
+        head = _head(kind, sections["head"], faults)
+        if isinstance(encoder, Pi0EncoderConfig) and isinstance(head, Pi0HeadConfig):
+            faults += head.misfits(encoder)
         cameras = _cameras(sections["cameras"], faults)
         if isinstance(encoder, VlmConfig):
             edge = encoder.image_size
@@ -95,6 +106,13 @@ class ModelConfig:
             faults.append(f"state_dof: got: {state_dof!r}; allowed: 0 to 64")
         raise_all(ConfigError, "model configuration", faults, "correct the entries named above")
         return ModelConfig(kind, encoder, head, cameras, state_dof)  # type: ignore[arg-type]
+
+
+def _head(kind: str, section: dict[str, object], faults: list[str]) -> object:
+    if kind in OWN_HEADS:
+        return _read(OWN_HEADS[kind][0], section, "head", faults)
+    # Checkpoints from before there was a choice name no objective and no prefix.
+    return _read(HeadConfig, {"objective": "flow", "prefix": 0, **section}, "head", faults)
 
 
 def _read(kind: type, mapping: dict[str, object], where: str, faults: list[str]) -> object:
@@ -126,7 +144,8 @@ class OneStepModel(nn.Module):
         self.encoder = ENCODERS[config.kind][1](
             config.encoder, names, config.state_dof or config.head.dof
         )
-        self.head = FlowHead(config.head, self.encoder.width)
+        head = OWN_HEADS[config.kind][1] if config.kind in OWN_HEADS else FlowHead
+        self.head = head(config.head, self.encoder.width)
 
     def encode(
         self, images: Mapping[str, torch.Tensor], text: Text, state: torch.Tensor

@@ -76,7 +76,11 @@ class Normalizer:
         return (action - self._base(q).unsqueeze(-2) - mean) / std
 
     def decode_action(self, x: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above."""
+        """Return absolute chunks (B, H, D) of normalised ones; the inverse of the above.
+
+        What a padded head decodes beyond the D actions is cut off.
+        """
+        x = x[..., : self.action_mean.shape[-1]]
         return x * self.action_std + self.action_mean + self._base(q).unsqueeze(-2)
 
     def to(self, device: torch.device | str) -> Normalizer:
@@ -85,7 +89,8 @@ class Normalizer:
 
     def to_json(self) -> dict[str, object]:
         """Return the content of stats.json."""
-        return {name: getattr(self, name).tolist() for name in _STATISTICS}
+        data: dict[str, object] = {name: getattr(self, name).tolist() for name in _STATISTICS}
+        return {**data, "relative": list(self.relative)}
 
     @staticmethod
     def from_json(
@@ -102,18 +107,23 @@ class Normalizer:
             horizon: H.
             dof: D.
             state_dof: S; None is D.
-            relative: As the attribute.
+            relative: As the attribute, where `data` does not say it, as it did not in old ones.
         """
         faults: list[str] = []
         tensors = []
+        own, shared = data.get("relative", relative), min(dof, state_dof or dof)
+        if not isinstance(own, (list, tuple)) or not all(i in range(shared) for i in own):
+            faults.append(f"stats.json: relative: got: {own!r}; allowed: 0 to {shared - 1} each")
+            own = ()
         for name in _STATISTICS:
             shape = (state_dof or dof,) if name.startswith("state") else (horizon, dof)
             value, fault = _array(data.get(name), shape, positive=name.endswith("std"))
             tensors.append(value)
             if fault:
                 faults.append(f"stats.json: {name}: {fault}")
-        faults += [f"stats.json: unknown key {key!r}" for key in data if key not in _STATISTICS]
-        return (None if faults else Normalizer(*tensors, relative)), faults
+        known = (*_STATISTICS, "relative")
+        faults += [f"stats.json: unknown key {key!r}" for key in data if key not in known]
+        return (None if faults else Normalizer(*tensors, tuple(own))), faults
 
     def _base(self, q: torch.Tensor) -> torch.Tensor:
         """Return what actions (…, D) are told from: the state where relative, else 0."""

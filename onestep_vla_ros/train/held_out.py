@@ -111,6 +111,8 @@ def held_out_gaps(
     found = []
     for batch in _parts(batches, indices):
         flow = model.head.flow(model.head.prepare(batch.context(model)))
-        one = euler(flow, torch.zeros_like(batch.action).unsqueeze(1), 1).squeeze(1)
+        # as wide as the head decodes, which for a padded one is wider than the actions
+        size = (len(batch.action), 1, model.config.head.horizon, model.config.head.dof)
+        one = euler(flow, batch.action.new_zeros(size), 1).squeeze(1)
         found.append(gap(flow, one).double().cpu().numpy())
     return np.concatenate(found)

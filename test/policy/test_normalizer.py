@@ -91,3 +91,30 @@ def test_an_arm_that_is_commanded_in_steps_has_no_deltas_and_a_state_of_its_own_
     assert faults == []
     assert torch.equal(back.encode_action(chunk, q), known)
     assert Normalizer.from_json(normalizer.to_json(), H, 7)[1]
+
+
+def test_what_is_relative_is_part_of_the_statistics_and_wins_over_the_robots():
+    normalizer, *_ = _normalizer()
+    data = normalizer.to_json() | {"relative": [0, 3]}
+    found, faults = Normalizer.from_json(data, H, DOF, relative=ARM_JOINT_INDEX)
+    assert not faults
+    assert found.relative == (0, 3)
+    del data["relative"]  # as checkpoints from before there was a choice
+    assert Normalizer.from_json(data, H, DOF, relative=(1,))[0].relative == (1,)
+
+
+@pytest.mark.parametrize("relative", [[DOF], [-1], ["x"], 3, None, [[0]]])
+def test_relative_actions_that_are_none_are_refused(relative):
+    normalizer, *_ = _normalizer()
+    found, faults = Normalizer.from_json(normalizer.to_json() | {"relative": relative}, H, DOF)
+    assert found is None
+    assert "relative" in faults[0]
+
+
+def test_entries_that_a_padded_head_decodes_beyond_the_robot_are_cut():
+    normalizer, state, action = _normalizer()
+    x = normalizer.encode_action(action[:2], state[:2])
+    wide = torch.cat([x, torch.full((2, H, 18), 9.0)], dim=-1)
+    assert torch.equal(
+        normalizer.decode_action(wide, state[:2]), normalizer.decode_action(x, state[:2])
+    )
