@@ -67,15 +67,15 @@ def add_bench(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
     sub.add_argument(
         "what",
-        choices=("bridge", "governor", "seams", "libero"),
+        choices=("bridge", "governor", "seams", "libero-ros"),
         help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs; "
-        "libero: episodes through ROS beside the same in-process",
+        "libero-ros: episodes through ROS beside the same in-process",
     )
-    sub.add_argument("--policy", help="libero: checkpoint folder")
-    sub.add_argument("--suite", default="libero_object", help="libero: which suite")
-    sub.add_argument("--task", type=int, default=0, help="libero: its place in the suite")
-    sub.add_argument("--episodes", type=int, default=5, help="libero: from state --seed on")
-    sub.add_argument("--rendering", default="full", help="libero: full or fast")
+    sub.add_argument("--policy", help="libero-ros: checkpoint folder")
+    sub.add_argument("--suite", default="libero_object", help="libero-ros: which suite")
+    sub.add_argument("--task", type=int, default=0, help="libero-ros: its place in the suite")
+    sub.add_argument("--episodes", type=int, default=5, help="libero-ros: from state --seed on")
+    sub.add_argument("--rendering", default="full", help="libero-ros: full or fast")
     sub.add_argument("--plot", type=Path, help="seams: also draw some hand-overs here")
     sub.add_argument("--seconds", type=float, default=60.0, help="bridge: of each row")
     sub.add_argument("--seed", type=int, default=0)
@@ -88,7 +88,7 @@ def run_bench(options: argparse.Namespace) -> int:
         from onestep_vla_ros.bench.bridge import run_bench_bridge
 
         return run_bench_bridge(options.seconds, options.json)
-    if options.what == "libero":
+    if options.what == "libero-ros":
         return _run_libero(options)
     if options.what == "governor":
         from onestep_vla_ros.bench.governor import run_bench_governor
@@ -100,7 +100,7 @@ def run_bench(options: argparse.Namespace) -> int:
 
 
 def _run_libero(options: argparse.Namespace) -> int:
-    from onestep_vla_ros.bench.libero import LiberoBenchRequest, run_libero_bench
+    from onestep_vla_ros.bench.libero_ros import LiberoBenchRequest, run_libero_bench
 
     if options.policy is None:
         raise ConfigError("no policy", do="name a checkpoint for LIBERO with --policy FOLDER")

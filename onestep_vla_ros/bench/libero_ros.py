@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`onestep-vla bench libero`: the same episodes through ROS and in-process, bit by bit."""
+"""`onestep-vla bench libero-ros`: the same episodes through ROS and in-process, bit by bit."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def run_libero_bench(request: LiberoBenchRequest) -> int:
     _print(figures, seeds)
     if request.json is not None:
         request_figures = {"suite": request.suite, "task": request.task, "policy": request.policy}
-        write_json(request.json, "bench libero", request.seed, {**request_figures, **figures})
+        write_json(request.json, "bench libero-ros", request.seed, {**request_figures, **figures})
     return 0 if figures["is_same"] else 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onestep_vla_ros.bench.libero import Played, compare, read_episode
+from onestep_vla_ros.bench.libero_ros import Played, compare, read_episode
 from onestep_vla_ros.cli import main
 
 ACTIONS = np.random.default_rng(0).uniform(-1.0, 1.0, (20, 7))
