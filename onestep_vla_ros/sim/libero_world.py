@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
+from onestep_vla_ros.sim.boxes import Boxes, obstacles_to, shape_of
 from onestep_vla_ros.sim.libero_suites import LiberoTask, module
 from onestep_vla_ros.sim.renderer import Renderer
 
@@ -36,7 +36,6 @@ RENDERINGS: tuple[str, ...] = (FULL, FAST)
 _CAMERAS: Mapping[str, str] = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
 _BACKENDS = ("egl", "osmesa")
 _COLLISION_GROUP = 0
-_CORNERS: NDArray[np.float64] = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 _WITNESS = "robot0_eef_pos"
 """A sensor: whenever it is read, all are."""
 
@@ -137,24 +136,25 @@ class LiberoWorld:
         """Names of the objects that the task is about, in its order."""
         return tuple(self._env.obj_of_interest)
 
-    def extent(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the corners (3,), (3,) [m] of the box around an object as it stands: privileged.
+    def shape(self, name: str) -> Boxes:
+        """Return the boxes around what can be touched of an object, as it stands: privileged.
 
         Raises:
             ConfigError: There is no such object.
         """
-        model, data = self._env.sim.model._model, self._env.sim.data._data
-        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, f"{name}_main")
-        if body < 0:
-            raise ConfigError("object of LIBERO", got=repr(name), allowed=self.objects)
-        geoms = np.flatnonzero(
-            (model.body_rootid[model.geom_bodyid] == body) & (model.geom_contype > 0)
-        )
-        centre, half = model.geom_aabb[geoms, :3], model.geom_aabb[geoms, 3:]
-        corners = centre[:, None] + half[:, None] * _CORNERS  # (G, 8, 3), of each geom
-        turn = data.geom_xmat[geoms].reshape(-1, 3, 3)
-        points = np.einsum("gij,gcj->gci", turn, corners) + data.geom_xpos[geoms, None]
-        return points.min((0, 1)), points.max((0, 1))
+        return shape_of(*self._physics(), self._root(name))
+
+    def obstacles(self, name: str) -> Boxes:
+        """Return the boxes around all that can be touched but an object and the arm: privileged.
+
+        Raises:
+            ConfigError: There is no such object.
+        """
+        return obstacles_to(*self._physics(), self._root(name))
+
+    def extent(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the corners (3,), (3,) [m] of the box around an object; see `shape`."""
+        return self.shape(name).extent()
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -220,6 +220,15 @@ class LiberoWorld:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _physics(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self._env.sim.model._model, self._env.sim.data._data
+
+    def _root(self, name: str) -> int:
+        body = mujoco.mj_name2id(self._physics()[0], mujoco.mjtObj.mjOBJ_BODY, f"{name}_main")
+        if body < 0:
+            raise ConfigError("object of LIBERO", got=repr(name), allowed=self.objects)
+        return int(body)
 
     def _act(self, action: NDArray[np.float64]) -> None:
         self._sensed = self._env.step(action)[0]
