@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.sim.boxes import Boxes, obstacles_to, shape_of
-from onestep_vla_ros.sim.libero_suites import LiberoTask, module
+from onestep_vla_ros.sim.libero_noise import NOISY_CAMERA, NOISY_PX, noisy
+from onestep_vla_ros.sim.libero_package import module
+from onestep_vla_ros.sim.libero_plus import DOWNLOAD
+from onestep_vla_ros.sim.libero_suites import LiberoTask
 from onestep_vla_ros.sim.renderer import Renderer
 
 PERIOD_S = 0.05
@@ -61,6 +64,8 @@ class LiberoWorld:
         self.libero_task, self.rendering = task, rendering
         self.cameras = tuple(CameraSpec(name, size, size) for name in _CAMERAS)
         self._env = _open(task)
+        # LIBERO-Plus puts it on each step's picture, of which there is none here
+        self._noise, self._env.noise = int(getattr(self._env, "noise", 0)), 0
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
         self._moment: Any = None  # the physics as the sensors last saw it
         self._renderer: Renderer | None = None
@@ -165,16 +170,18 @@ class LiberoWorld:
         """One camera's picture, (height, width, 3) uint8 RGB, the right way up."""
         if self._renderer is None:
             model = self._env.sim.model._model
-            largest = max(max(c.height, c.width) for c in self.cameras)
+            largest = max(NOISY_PX, *(max(c.height, c.width) for c in self.cameras))
             model.vis.global_.offheight = max(largest, model.vis.global_.offheight)
             model.vis.global_.offwidth = max(largest, model.vis.global_.offwidth)
             is_fast = self.rendering == FAST
             if is_fast:
                 model.vis.quality.offsamples = 0
             self._renderer = Renderer(model, is_plain=is_fast, hidden=_COLLISION_GROUP)
-        return self._renderer.render(
-            self._moment, _CAMERAS[camera.name], camera.height, camera.width
-        )
+        name, height, width = _CAMERAS[camera.name], camera.height, camera.width
+        if self._noise and camera.name == NOISY_CAMERA:
+            picture = self._renderer.render(self._moment, name, NOISY_PX, NOISY_PX)
+            return noisy(picture, self._noise, height, width)
+        return self._renderer.render(self._moment, name, height, width)
 
     def observe(self, cameras: Sequence[CameraSpec] | None = None) -> Observation:
         """Everything the policy sees, now; renders `cameras` (default: `self.cameras`)."""
@@ -202,6 +209,10 @@ class LiberoWorld:
         if abs(duration_s - PERIOD_S) > 1e-9:
             raise ConfigError("duration of an action", got=duration_s, allowed=f"{PERIOD_S} s")
         self._act(command)
+
+    def physics_state(self) -> NDArray[np.float64]:
+        """Time, positions and velocities of everything, (S,), as initial states are."""
+        return np.array(self._env.get_sim_state())
 
     def success(self) -> bool:
         """Has the task been done, by LIBERO's own predicates?"""
@@ -272,11 +283,15 @@ def _open(task: LiberoTask) -> Any:  # noqa: ANN401 - of a package without types
     if backend not in _BACKENDS:
         raise ConfigError("MUJOCO_GL", got=repr(backend), allowed=list(_BACKENDS))
     try:
-        environments = module("libero.libero.envs.env_wrapper")
+        environments = module(f"{task.package}.envs.env_wrapper")
         with contextlib.redirect_stdout(io.StringIO()):
             return environments.ControlEnv(
                 bddl_file_name=str(task.bddl), use_camera_obs=False, has_offscreen_renderer=False
             )
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{task.suite}, task {task.index} lacks a mesh or a texture", got=error, do=DOWNLOAD
+        ) from None
     except (ImportError, RuntimeError, AttributeError) as error:
         raise ConfigError(
             "LIBERO cannot render", got=error, do="install packages.apt, or MUJOCO_GL=osmesa"

