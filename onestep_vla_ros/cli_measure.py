@@ -67,11 +67,15 @@ def add_bench(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
     sub.add_argument(
         "what",
-        choices=("bridge", "governor", "seams"),
-        help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs",
+        choices=("bridge", "governor", "seams", "libero"),
+        help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs; "
+        "libero: episodes a minute beside the package's own runner (pip extra libero)",
     )
     sub.add_argument("--plot", type=Path, help="seams: also draw some hand-overs here")
     sub.add_argument("--seconds", type=float, default=60.0, help="bridge: of each row")
+    sub.add_argument("--suite", default="libero_object", help="libero: whose tasks")
+    sub.add_argument("--tasks", type=int, nargs="+", default=[0, 1], help="libero: of the suite")
+    sub.add_argument("--episodes", type=int, default=5, help="libero: of each task")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--json", type=Path, help="write the result here")
 
@@ -86,6 +90,10 @@ def run_bench(options: argparse.Namespace) -> int:
         from onestep_vla_ros.bench.governor import run_bench_governor
 
         return run_bench_governor(options.json)
+    if options.what == "libero":
+        from onestep_vla_ros.bench.libero import run_bench_libero
+
+        return run_bench_libero(options.suite, options.tasks, options.episodes, options.json)
     from onestep_vla_ros.bench.seams import run_bench_seams
 
     return run_bench_seams(options.seed, options.json, options.plot)
