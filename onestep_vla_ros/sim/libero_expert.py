@@ -6,29 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.sim.libero_grasp import find_grasp
 from onestep_vla_ros.sim.libero_world import STILL, LiberoWorld
 
 REACH_M = 0.05
 """What an action of 1 moves the end effector by."""
+TURN_RAD = 0.5
+"""What an action of 1 turns it by."""
 OPEN, CLOSE = -1.0, 1.0
 HOVER_M, LIFT_M, CLEARANCE_M = 0.12, 0.22, 0.02
-DEPTH_M = 0.03
-"""How far below an object's top the tool goes at most: the palm is 4 cm above it."""
-HAND_M = np.array([0.035, 0.105])
-"""Half of the hand along x and along y, which its fingers open along."""
-FINGERS_M = 0.035
-"""How far the hand is above the tool."""
-OPENING_M, FINGER_M = 0.04, 0.01
-"""Half of the opening, and half a finger."""
-WIDE_M = 0.07
-"""What does not fit between the fingers is held by its rim."""
-RIM_M, RIM_DEPTH_M = 0.012, 0.025
-"""Where a rim is held: from the outside inwards, and below its top."""
-MARGIN_M = 0.01
-NEAR_M = 0.012
+NEAR_M, NEAR_RAD = 0.012, 0.1
+AT_REST_M = 5e-4
+"""Something that moves less in a control step stands."""
 PATIENCE = 60
 """Steps a movement may take before the next begins."""
 STUCK_STEPS, STUCK_M = 8, 0.004
@@ -62,71 +54,59 @@ class LiberoExpert:
         return next(self._plan, STILL)
 
     def _moves(self) -> Iterator[NDArray[np.float64]]:
-        grasp = self._grasp()
-        yield from self._to(grasp + [0.0, 0.0, HOVER_M], OPEN)
-        yield from self._to(grasp, OPEN)
+        yield from self._wait()
+        grasp = find_grasp(self._world, self._object)
+        place, yaw = grasp.place, grasp.yaw_rad
+        yield from self._to(place + [0.0, 0.0, HOVER_M], yaw, OPEN)
+        yield from self._to(place, yaw, OPEN)
         yield from self._hold(12, CLOSE)
-        yield from self._to(grasp + [0.0, 0.0, LIFT_M], CLOSE)
+        yield from self._to(place + [0.0, 0.0, LIFT_M], yaw, CLOSE)
         held = self._tool() - self._position(self._object)
         below = self._position(self._object)[2] - self._world.extent(self._object)[0][2]
         goal = self._position(self._goal) + held
         above = np.array([goal[0], goal[1], self._tool()[2]])
-        yield from self._to(above, CLOSE)
+        yield from self._to(above, yaw, CLOSE)
         goal[2] = self._world.extent(self._goal)[1][2] + CLEARANCE_M + below + held[2]
-        yield from self._to(goal, CLOSE)
+        yield from self._to(goal, yaw, CLOSE)
         yield from self._hold(10, OPEN)
-        yield from self._to(above, OPEN)
+        yield from self._to(above, yaw, OPEN)
 
-    def _to(self, target: NDArray[np.float64], gripper: float) -> Iterator[NDArray[np.float64]]:
+    def _wait(self) -> Iterator[NDArray[np.float64]]:
+        """Hold still while the object falls: what it stands on may not carry it."""
+        before = np.concatenate(self._world.extent(self._object))
+        for _ in range(PATIENCE):
+            yield STILL
+            now = np.concatenate(self._world.extent(self._object))
+            if np.abs(now - before).max() < AT_REST_M:
+                return
+            before = now
+
+    def _to(
+        self, target: NDArray[np.float64], yaw: float, gripper: float
+    ) -> Iterator[NDArray[np.float64]]:
         was: list[NDArray[np.float64]] = []
         for _ in range(PATIENCE):
             was.append(self._tool())
-            error = target - was[-1]
-            if np.linalg.norm(error) < NEAR_M or _is_stuck(was):
+            error, turn = target - was[-1], yaw - self._yaw()
+            turn = (turn + 0.5 * np.pi) % np.pi - 0.5 * np.pi  # the hand is the same both ways
+            is_turned = abs(turn) < NEAR_RAD
+            if is_turned and (np.linalg.norm(error) < NEAR_M or _is_stuck(was)):
                 return
             if error[2] < 0.0:  # down only where it should be: a finger beside is a finger on top
                 error[2] *= np.clip(2.0 - np.linalg.norm(error[:2]) / NEAR_M, 0.0, 1.0)
-            yield np.array([*np.clip(error / REACH_M, -1.0, 1.0), 0.0, 0.0, 0.0, gripper])
+            yield np.array([*_clip(error / REACH_M), 0.0, 0.0, *_clip([turn / TURN_RAD]), gripper])
 
     def _hold(self, steps: int, gripper: float) -> Iterator[NDArray[np.float64]]:
         for _ in range(steps):
             yield np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, gripper])
 
-    def _grasp(self) -> NDArray[np.float64]:
-        """Return where the tool closes: on the middle, of a wide object on its rim."""
-        low, high = self._world.extent(self._object)
-        size, grasp = high - low, 0.5 * (low + high)
-        grasp[2] = max(grasp[2], high[2] - DEPTH_M)
-        if size[1] < WIDE_M:
-            return grasp + self._elbow_room(grasp, size)
-        rim = np.array([0.0, 0.5 * size[1] - RIM_M, high[2] - RIM_DEPTH_M - grasp[2]])
-        sides = [grasp + rim * [1.0, side, 1.0] for side in (1.0, -1.0)]
-        return max(sides, key=lambda side: self._room(side))
-
-    def _elbow_room(
-        self, grasp: NDArray[np.float64], size: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the smallest shift (3,) at which the hand goes down beside tall neighbours."""
-        along = max(0.0, 0.5 * size[0] - FINGER_M)
-        across = max(0.0, OPENING_M - 0.5 * size[1] - FINGER_M)
-        shifts = [
-            np.array([x, y, 0.0])
-            for x in np.linspace(-along, along, 9)
-            for y in np.linspace(-across, across, 9)
-        ]
-        rooms = [self._room(grasp + s) for s in shifts]
-        wanted = min(max(rooms), MARGIN_M)
-        free = [s for s, room in zip(shifts, rooms, strict=True) if room >= wanted]
-        return min(free, key=lambda s: float(np.linalg.norm(s)))
-
-    def _room(self, grasp: NDArray[np.float64]) -> float:
-        """Return how far the hand over `grasp` stays off everything tall [m]."""
-        boxes = [self._world.extent(n) for n in self._world.objects if n != self._object]
-        tall = [box for box in boxes if box[1][2] > grasp[2] + FINGERS_M]
-        return min((_gap(grasp, box) for box in tall), default=1.0)
-
     def _tool(self) -> NDArray[np.float64]:
         return self._world.sensed("robot0_eef_pos")
+
+    def _yaw(self) -> float:
+        """Return what the hand is turned by: 0 where its fingers open along y."""
+        x, y, z, w = self._world.sensed("robot0_eef_quat")
+        return float(np.arctan2(2.0 * (z * w - x * y), 1.0 - 2.0 * (x * x + z * z)))
 
     def _position(self, name: str) -> NDArray[np.float64]:
         return self._world.sensed(f"{name}_pos")
@@ -137,10 +117,5 @@ def _is_stuck(was: Sequence[NDArray[np.float64]]) -> bool:
     return len(was) > STUCK_STEPS and bool(np.ptp(was[-STUCK_STEPS:], axis=0).max() < STUCK_M)
 
 
-def _gap(
-    grasp: NDArray[np.float64], box: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> float:
-    """Return how far the hand over `grasp` stays off a box, negative where it would hit it [m]."""
-    below = box[0][:2] - (grasp[:2] + HAND_M)
-    above = (grasp[:2] - HAND_M) - box[1][:2]
-    return float(np.maximum(below, above).max())
+def _clip(values: ArrayLike) -> NDArray[np.float64]:
+    return np.clip(np.asarray(values, dtype=np.float64), -1.0, 1.0)

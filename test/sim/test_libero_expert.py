@@ -36,7 +36,14 @@ def test_it_puts_boxes_bottles_and_bowls_where_they_belong(suite, task):
     done, actions = run(suite, task, 0)
     assert done
     assert np.abs(actions).max() <= 1.0
-    assert not actions[:, 3:6].any()
+    assert not actions[:, 3:5].any()
+
+
+@pytest.mark.parametrize("task", [4, 5])
+def test_it_takes_a_bowl_out_of_a_drawer_and_off_a_ramekin(task):
+    """It did neither: it landed on the drawer's wall, and closed while the bowl was falling."""
+    done, _ = run("libero_spatial", task, 0)
+    assert done
 
 
 def test_it_holds_still_when_all_is_done():
