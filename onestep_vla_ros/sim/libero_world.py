@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,10 +15,9 @@ from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import ConfigError, JointError
 from onestep_vla_ros.core.observation import CameraSpec, Observation
 from onestep_vla_ros.sim.boxes import Boxes, obstacles_to, shape_of
+from onestep_vla_ros.sim.libero_environment import open_environment
 from onestep_vla_ros.sim.libero_noise import NOISY_CAMERA, NOISY_PX, noisy
-from onestep_vla_ros.sim.libero_package import module
-from onestep_vla_ros.sim.libero_plus import DOWNLOAD
-from onestep_vla_ros.sim.libero_suites import LiberoTask, check_backend
+from onestep_vla_ros.sim.libero_suites import LiberoTask
 from onestep_vla_ros.sim.renderer import Renderer
 
 PERIOD_S = 1.0 / LIBERO_PANDA.rate_hz
@@ -63,7 +59,7 @@ class LiberoWorld:
             raise ConfigError("rendering", got=repr(rendering), allowed=list(RENDERINGS))
         self.libero_task, self.rendering = task, rendering
         self.cameras = camera_specs(size)
-        self._env = _open(task)
+        self._env = open_environment(task)
         # LIBERO-Plus puts it on each step's picture, of which there is none here
         self._noise, self._env.noise = int(getattr(self._env, "noise", 0)), 0
         self._sensed: Mapping[str, NDArray[np.float64]] = {}
@@ -290,26 +286,3 @@ def axis_angle(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(3)
     rotation: NDArray[np.float64] = quaternion[:3] * (2.0 * np.arccos(w) / sine)
     return rotation
-
-
-def _open(task: LiberoTask) -> Any:  # noqa: ANN401 - of a package without types
-    """Return the package's environment without its renderer, whose contexts do not bear company.
-
-    Raises:
-        ConfigError: The extra is missing, or it can render with no OpenGL here.
-    """
-    os.environ["MUJOCO_GL"] = check_backend()
-    try:
-        environments = module(f"{task.package}.envs.env_wrapper")
-        with contextlib.redirect_stdout(io.StringIO()):
-            return environments.ControlEnv(
-                bddl_file_name=str(task.bddl), use_camera_obs=False, has_offscreen_renderer=False
-            )
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{task.suite}, task {task.index} lacks a mesh or a texture", got=error, do=DOWNLOAD
-        ) from None
-    except (ImportError, RuntimeError, AttributeError) as error:
-        raise ConfigError(
-            "LIBERO cannot render", got=error, do="install packages.apt, or MUJOCO_GL=osmesa"
-        ) from None
