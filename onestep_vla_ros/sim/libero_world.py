@@ -114,6 +114,7 @@ class LiberoWorld:
     def _settle(self) -> None:
         for _ in range(SETTLE_STEPS):
             self._act(STILL)
+        self.last_action = STILL
         self._steps = 0
 
     def joint_state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
