@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -265,10 +266,17 @@ class LiberoWorld:
 
         @functools.wraps(sensor)  # with what robosuite wrote on it
         def seen(cache: Mapping[str, object]) -> object:
-            mujoco.mj_copyData(self._moment, model, data)
+            self._moment = _copied(self._moment, model, data)
             return sensor(cache)
 
         env.modify_observable(_WITNESS, "sensor", seen)
+
+
+def _copied(into: mujoco.MjData, model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjData:
+    if not hasattr(mujoco, "mj_copyData"):  # not in the MuJoCo that LIBERO-Plus wants
+        return copy.copy(data)
+    mujoco.mj_copyData(into, model, data)
+    return into
 
 
 def camera_specs(size: int = 128) -> tuple[CameraSpec, ...]:
