@@ -27,7 +27,9 @@ def open_environment(task: LiberoTask) -> Any:  # noqa: ANN401 - of a package wi
             return environments.ControlEnv(
                 bddl_file_name=str(task.bddl), use_camera_obs=False, has_offscreen_renderer=False
             )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
+        if isinstance(error, ValueError) and "No such file" not in str(error):
+            raise
         raise ConfigError(
             f"{task.suite}, task {task.index} lacks a mesh or a texture", got=error, do=DOWNLOAD
         ) from None
