@@ -42,6 +42,9 @@ def add_demos(sub: argparse.ArgumentParser) -> None:
     libero.add_argument(
         "--rendering", default="fast", help="full, as the package renders, or fast"
     )
+    libero.add_argument(
+        "--unsteady", default="always", help="when the hand errs: always, or while it is empty"
+    )
 
 
 def run_demos(options: argparse.Namespace) -> int:
@@ -70,17 +73,15 @@ def run_demos(options: argparse.Namespace) -> int:
 
 def _run_libero(options: argparse.Namespace) -> int:
     from onestep_vla_ros.sim.libero_suites import task_count
-    from onestep_vla_ros.train.libero_demos import write_libero_demos
+    from onestep_vla_ros.train.libero_demos import LiberoScene, write_libero_demos
 
     is_met = True
     for task in options.tasks or range(task_count(options.suite)):
         summary = write_libero_demos(
             options.out / f"{options.suite}_{task}",
-            options.suite,
-            task,
+            LiberoScene(options.suite, task, options.rendering, options.unsteady),
             options.episodes,
             options.seed,
-            rendering=options.rendering,
             jobs=options.jobs,
         )
         _tell(summary)

@@ -9,7 +9,7 @@ from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.errors import ConfigError, DatasetError
 from onestep_vla_ros.train.dataset import open_dataset
 from onestep_vla_ros.train.libero_cells import Decodings, LiberoCell, cells_of, resolve
-from onestep_vla_ros.train.libero_demos import PICTURE_EVERY, write_libero_demos
+from onestep_vla_ros.train.libero_demos import PICTURE_EVERY, LiberoScene, write_libero_demos
 from onestep_vla_ros.train.libero_runner import LiberoRunner
 from onestep_vla_ros.train.trainer import train
 
@@ -24,7 +24,7 @@ TASK = 2
 def demos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("libero") / "demos"
     summary = write_libero_demos(
-        folder, "libero_object", TASK, 2, 100_000, rendering="fast", progress=False
+        folder, LiberoScene("libero_object", TASK), 2, 100_000, progress=False
     )
     assert summary.written == 2
     return folder
@@ -63,12 +63,14 @@ def test_cameras_at_half_the_rate_show_each_picture_twice(demos):
 
 def test_the_same_request_adds_nothing_and_another_rendering_is_refused(demos):
     again = write_libero_demos(
-        demos, "libero_object", TASK, 2, 100_000, rendering="fast", progress=False
+        demos, LiberoScene("libero_object", TASK), 2, 100_000, progress=False
     )
     assert again.written == 2
+    with pytest.raises(ConfigError, match="always"):
+        LiberoScene("libero_object", TASK, unsteady="never")
     with pytest.raises(DatasetError, match="rendering"):
         write_libero_demos(
-            demos, "libero_object", TASK, 2, 100_000, rendering="full", progress=False
+            demos, LiberoScene("libero_object", TASK, "full"), 2, 100_000, progress=False
         )
 
 
