@@ -191,11 +191,11 @@ def test_parameter_files_have_exactly_the_keys_of_the_schema():
 
 def test_make_has_every_target_the_readme_names():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
     assert {"setup", "demo", "test", "check", "clean"} <= targets
     readme = ROOT / "README.md"
     if readme.exists():
-        named = re.findall(r"^(?:\$ )?make ([a-z]+)", readme.read_text(encoding="utf-8"), re.M)
+        named = re.findall(r"^(?:\$ )?make ([a-z-]+)", readme.read_text(encoding="utf-8"), re.M)
         assert set(named) <= targets
 
 

@@ -43,7 +43,7 @@ def row_30(sweep: Sweep) -> RowResult:
     """Pickle bytes under any name: refused, and the file they would make is not there.
 
     The payload is a live one: unpickling it opens a file for writing (test/faults proves that
-    it would). It is written as bytes, for nothing in this package may import pickle.
+    it would). It is written as bytes, for nothing that opens a checkpoint may import pickle.
     """
     tally = Tally(30, None, sweep.make)
     names = ("policy.pt", "pytorch_model.bin", "model.pkl", WEIGHTS, "extra.safetensors")

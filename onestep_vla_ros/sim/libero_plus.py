@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.sim.libero_package import LIBERO_PLUS, module
+from onestep_vla_ros.sim.libero_states import read_states
 
 BASES: tuple[str, ...] = ("spatial", "object", "goal", "10")
 COMPLETE: tuple[str, ...] = ("camera", "robot", "language", "noise", "layout")
@@ -120,38 +118,6 @@ def open_variant(suite: str, index: int) -> Variant:
         file = Path("libero_newobj") / folder / f"{name}.pruned_init"
     states = read_states(root / "init_files" / file)
     return Variant(name, sentence, bddl, np.atleast_2d(states))
-
-
-def read_states(path: Path) -> NDArray[np.float64]:
-    """Return the array that a file of initial states holds, without torch, which wrote it.
-
-    Raises:
-        ConfigError: The file is missing or holds anything but an array of numbers.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inner = next(n for n in archive.namelist() if n.endswith("data.pkl"))
-            with archive.open(inner) as stream:
-                found = _Arrays(stream).load()
-    except (OSError, zipfile.BadZipFile, StopIteration, pickle.UnpicklingError) as error:
-        raise ConfigError(f"initial states {path.name}", got=error) from None
-    return np.asarray(found, dtype=np.float64)
-
-
-class _Arrays(pickle.Unpickler):
-    """Reads arrays of numbers and nothing else: a pickle may otherwise run anything."""
-
-    _ALLOWED = (
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-    )
-
-    def find_class(self, module_name: str, name: str) -> Any:  # noqa: ANN401 - as pickle's own
-        if (module_name, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module_name}.{name} is no array")
-        return super().find_class(module_name, name)
 
 
 def _root() -> Path:

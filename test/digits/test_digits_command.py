@@ -94,7 +94,7 @@ def test_after_sigkill_the_same_call_goes_on(digits, config, tmp_path):
     assert kept
     assert main(arguments) == 0
     done = {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
-    assert sorted(done) == [f"weak-{v}-30-s0.json" for v in ("alpha4", "regression", "uniform")]
+    assert sorted(done) == [f"weak-{v}-90-s0.json" for v in ("alpha4", "regression", "uniform")]
     assert all(done[name] == stamp for name, stamp in kept.items())
 
 
@@ -105,9 +105,9 @@ def test_quick_is_the_schedules_from_one_seed(digits, config, tmp_path, capsys):
 
 def test_damaged_result_is_named(digits, config, tmp_path, capsys):
     arguments = call(config, tmp_path, "--experiments", "weak", "--budgets", 2, "--seeds", 1)
-    (tmp_path / "weak-uniform-2-s0.json").write_text("{")
+    (tmp_path / "weak-uniform-6-s0.json").write_text("{")
     assert main(arguments) == 2
-    assert "weak-uniform-2-s0.json is damaged" in capsys.readouterr().err
+    assert "weak-uniform-6-s0.json is damaged" in capsys.readouterr().err
 
 
 def test_without_digits_the_call_ends_in_one_line(tmp_path, capsys):
