@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from onestep_vla_ros.core.embodiment import LIBERO_PANDA
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.files import read_parameters, share_dir, shipped_checkpoint
 from onestep_vla_ros.policy.policy import load_policy
@@ -41,6 +42,24 @@ def test_its_last_leg_is_the_configuration_that_comes_with_it():
     written = json.loads((FOLDER / "config.json").read_text())["training"]["config"]
     shipped = yaml.safe_load((share_dir() / "config" / "train_head.yaml").read_text())
     assert written == shipped
+
+
+def test_that_of_libero_is_for_its_arm_and_trained_as_its_configuration_says():
+    folder = share_dir() / "resource" / "libero"
+    policy = load_policy(folder)
+    assert policy.contract.embodiment is LIBERO_PANDA
+    assert [(c.name, c.height, c.width) for c in policy.contract.cameras] == [
+        ("agentview", 128, 128),
+        ("eye_in_hand", 128, 128),
+    ]
+    assert len(policy.contract.instruction_examples) == 10
+    assert sum(p.stat().st_size for p in folder.rglob("*")) < LARGEST_BYTES
+    training = policy.checkpoint.training
+    for name, written in (
+        ("train_libero_head.yaml", training["config"]),
+        ("train_libero.yaml", training["backbone"]["config"]),
+    ):
+        assert written == yaml.safe_load((share_dir() / "config" / name).read_text()), name
 
 
 @pytest.mark.sim

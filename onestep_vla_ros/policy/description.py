@@ -24,7 +24,7 @@ def describe(checkpoint: Checkpoint) -> str:
         f"state {contract.state}",
         f"cameras {cameras}",
         *(f"instruction {text!r}" for text in contract.instruction_examples[:6]),
-        *_table(held_out_rows(checkpoint)),
+        *_table(held_out_rows(checkpoint), "arm rad" if contract.embodiment.relative else "arm"),
     ]
     return "\n".join(lines)
 
@@ -47,10 +47,10 @@ def held_out_rows(checkpoint: Checkpoint) -> list[dict[str, Any]]:
     return held_out.get("rows", []) if isinstance(held_out, dict) else []
 
 
-def _table(rows: list[dict[str, Any]]) -> list[str]:
+def _table(rows: list[dict[str, Any]], arm: str) -> list[str]:
     if not rows:
         return ["no held-out table in this checkpoint"]
-    lines = ["held-out error by decoder steps", "  K  noise    arm rad  gripper  noise leak"]
+    lines = ["held-out error by decoder steps", f"  K  noise    {arm:7s}  gripper  noise leak"]
     for row in rows:
         lines.append(
             f"{row['steps']:3d}  {row['noise']:7s}  {row['arm_rad']:.4f}   {row['gripper']:.4f}"
