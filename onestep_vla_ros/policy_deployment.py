@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.deployment import Argument, Arguments, Node
 from onestep_vla_ros.files import shipped_checkpoint
+
+_Number = TypeVar("_Number", int, float)
 
 STEPS = Argument(
     "steps",
@@ -25,21 +29,24 @@ NOISE = Argument(
 
 def integer(arguments: Arguments, name: str) -> int:
     """Return an argument as a number; raise `ConfigError` when it is no integer."""
-    try:
-        return int(arguments[name])
-    except ValueError:
-        raise ConfigError(
-            f"argument {name!r} is no integer", got=repr(arguments[name]), allowed="for example 1"
-        ) from None
+    return _read(int, arguments, name, "integer", "1")
 
 
 def number(arguments: Arguments, name: str) -> float:
     """Return an argument as a number; raise `ConfigError` when it is none."""
+    return _read(float, arguments, name, "number", "0.5")
+
+
+def _read(
+    kind: Callable[[str], _Number], arguments: Arguments, name: str, word: str, example: str
+) -> _Number:
     try:
-        return float(arguments[name])
+        return kind(arguments[name])
     except ValueError:
         raise ConfigError(
-            f"argument {name!r} is no number", got=repr(arguments[name]), allowed="for example 0.5"
+            f"argument {name!r} is no {word}",
+            got=repr(arguments[name]),
+            allowed=f"for example {example}",
         ) from None
 
 

@@ -18,8 +18,8 @@ DRIFT, TREMOR = 0.9, 0.2
 part of the action, so that the hand errs on its way and is calm where it grasps."""
 ALWAYS, EMPTY = "always", "empty"
 UNSTEADY: tuple[str, ...] = (ALWAYS, EMPTY)
-"""When the hand errs: all the way, or while it holds nothing, which fails a little less often but
-shows no learner how to bring something to its place from a little beside the way."""
+"""When the hand errs: all the way, or while it holds nothing, which shows no learner how to bring
+something to its place from a little beside the way."""
 PATIENCE = 15
 """Control steps that are left for things to come to rest when the expert is done."""
 

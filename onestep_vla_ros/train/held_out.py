@@ -66,8 +66,9 @@ def held_out_rows(
     """Return the K table: one row for each K and noise.
 
     `arm_rad` and `gripper` are mean absolute errors over waypoints and joints against the
-    demonstrated chunk. `noise_leak` = E‖â(ε) − â(ε′)‖² a dimension, in normalised units,
-    between two draws; 0 for a head whose answer does not depend on its noise.
+    demonstrated chunk; `arm_rad` of an arm that takes increments is in their unit.
+    `noise_leak` = E‖â(ε) − â(ε′)‖² a dimension, in normalised units, between two draws; 0 for a
+    head whose answer does not depend on its noise.
     """
     sums: dict[tuple[int, str], NDArray[np.float64]] = {}
     generator = torch.Generator().manual_seed(0)

@@ -44,11 +44,7 @@ def keyframes_of(
         return next_keyframes(np.concatenate([state[:1], action]), frame)
     told = action[:, list(robot.grippers)] > 0.0
     ends = np.flatnonzero((told[1:] != told[:-1]).any(axis=1)) + 1
-    ends = np.append(ends, len(state) - 1)
-    chosen: NDArray[np.float32] = state[
-        ends[np.searchsorted(ends, frame, side="right").clip(max=len(ends) - 1)]
-    ]
-    return chosen
+    return _at_next(np.append(ends, len(state) - 1), state, frame)
 
 
 def next_keyframes(plan: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -62,10 +58,15 @@ def next_keyframes(plan: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArr
     is_still = np.append(speed < STILL_RAD, True)
     # a movement ends where a still point follows a moving one
     ends = np.flatnonzero(is_still[1:] & ~is_still[:-1]) + 1
-    ends = np.append(ends, len(plan) - 1)
-    chosen: NDArray[np.float32] = plan[
-        ends[np.searchsorted(ends, frame, side="right").clip(max=len(ends) - 1)]
-    ]
+    return _at_next(np.append(ends, len(plan) - 1), plan, frame)
+
+
+def _at_next(
+    ends: NDArray[np.int64], rows: NDArray[np.float32], frame: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the rows at the first of `ends` after each frame, the last one's past them all."""
+    place = np.searchsorted(ends, frame, side="right").clip(max=len(ends) - 1)
+    chosen: NDArray[np.float32] = rows[ends[place]]
     return chosen
 
 

@@ -115,8 +115,8 @@ def cells_of(
     wrong = [task for task in tasks if not 0 <= task < count]
     if wrong:
         raise ConfigError(f"task of suite {suite}", got=wrong, allowed=f"0 to {count - 1}")
-    found = [replace(resolve(cell), task=task) for cell in begun for task in tasks or range(count)]
-    return tuple(dict.fromkeys(found))
+    resolved = dict.fromkeys(resolve(cell) for cell in begun)
+    return tuple(replace(cell, task=task) for cell in resolved for task in tasks or range(count))
 
 
 def resolve(cell: LiberoCell) -> LiberoCell:
