@@ -25,6 +25,7 @@ class JointStateWatch:
         self._high = np.array(config.position_high) + config.measured_overshoot
         self._step_rate = config.state_jump_factor * np.array(config.max_velocity)
         self._error_limit = np.array(config.tracking_error_limit)
+        self._is_tracked = bool(np.isfinite(self._error_limit).all())
         kept = math.ceil(config.joint_state_timeout_s / config.control_period_s) + 3
         self._commands: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=kept)
         self.forget()
@@ -100,7 +101,7 @@ class JointStateWatch:
 
     def on_command(self, stamp_s: float, q: NDArray[np.float64]) -> None:
         """Remember that q (J,) is commanded for `stamp_s` [s]."""
-        if np.isfinite(self._error_limit).all():
+        if self._is_tracked:
             self._commands.append((stamp_s, q))
 
     def forget_commands(self) -> None:
