@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from onestep_vla_ros.digits.sources import TEST, Digits
 from onestep_vla_ros.digits.tasks import (
     AMBIGUOUS,
+    AMBIGUOUS_EDGE,
     BY_COLUMN,
     BY_ROW,
     CAMERA,
@@ -28,8 +30,10 @@ def draw_examples(digits: Digits, path: Path) -> None:
     """Draw a grid, and of the ambiguous task one grid of each kind, with their answers."""
     device = torch.device("cpu")
     samples = {
-        name: Task(name, digits, device).sample(COUNT, TEST, torch.Generator().manual_seed(1))
-        for name in (GRID, AMBIGUOUS)
+        name: Task(name, digits, device, edge).sample(
+            COUNT, TEST, torch.Generator().manual_seed(1)
+        )
+        for name, edge in ((GRID, EDGE), (AMBIGUOUS, AMBIGUOUS_EDGE))
     }
     both = samples[AMBIGUOUS]
     pixels = both.batch.images[CAMERA][:, 0]
@@ -55,9 +59,10 @@ def _first(flags: torch.Tensor) -> int:
 
 
 def _answers(sample: Sample, i: int) -> list[str]:
-    """Return the right sequences of an input, in groups of four."""
+    """Return the right sequences of an input, in groups of an edge's length."""
     found = []
     for answer in sample.answers[i].tolist():
-        groups = [answer[j : j + EDGE] for j in range(0, len(answer), EDGE)]
+        edge = math.isqrt(len(answer))
+        groups = [answer[j : j + edge] for j in range(0, len(answer), edge)]
         found.append(" ".join("".join(str(digit) for digit in group) for group in groups))
     return list(dict.fromkeys(found))

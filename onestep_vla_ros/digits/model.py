@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from onestep_vla_ros.core.errors import ConfigError
 from onestep_vla_ros.core.parameter import from_mapping
 from onestep_vla_ros.digits.autoregressive import AutoregressiveHead
-from onestep_vla_ros.digits.tasks import CAMERA, CELLS
+from onestep_vla_ros.digits.tasks import CAMERA
 from onestep_vla_ros.digits.tokens import CLASSES, DOF
 from onestep_vla_ros.policy.encoder import Context, Text
 from onestep_vla_ros.policy.flow_head import FlowHead, HeadConfig
@@ -22,33 +23,34 @@ PIXEL_MEAN, PIXEL_STD = 33.0, 79.0
 
 
 class GridEncoder(nn.Module):
-    """A picture of 4x4 cells of 16x16 pixels to a token a cell.
+    """A picture of square cells of 16x16 pixels to a token a cell.
 
     Args:
         channels: Of the first of four convolutions; the next two have twice as many each.
         width: Of the tokens.
+        cells: C, in the whole grid.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, cells: int) -> None:
         super().__init__()
         self.width = width
         self.layers = nn.Sequential(
-            nn.Conv2d(1, channels, 5, stride=2, padding=2),  # 64 -> 32 pixels
+            nn.Conv2d(1, channels, 5, stride=2, padding=2),  # a cell: 16 -> 8 pixels
             nn.ReLU(),
             nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(2 * channels, 4 * channels, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(4 * channels, width, 2, stride=2),  # 8 -> 4
+            nn.Conv2d(4 * channels, width, 2, stride=2),  # 2 -> 1
         )
         self.norm = nn.LayerNorm(width)
-        self.position = nn.Parameter(torch.randn(CELLS, width))
+        self.position = nn.Parameter(torch.randn(cells, width))
 
     def encode(
         self, images: Mapping[str, torch.Tensor], text: Text, state: torch.Tensor
     ) -> Context:
-        """Return (B, 16, W) tokens of a grid (B, 1, 64, 64) uint8; text and state say nothing."""
-        cells = self.layers((images[CAMERA].float() - PIXEL_MEAN) / PIXEL_STD)  # (B, W, 4, 4)
+        """Return (B, C, W) tokens of a grid (B, 1, 16√C, 16√C) uint8; the rest says nothing."""
+        cells = self.layers((images[CAMERA].float() - PIXEL_MEAN) / PIXEL_STD)  # (B, W, √C, √C)
         return Context(self.norm(cells.flatten(2).transpose(1, 2)) + self.position)
 
 
@@ -98,13 +100,14 @@ def make_model(config: TrainConfig, *, is_autoregressive: bool = False) -> Digit
     """
     values = {"prefix": 0, **config.head, "dof": DOF, "objective": config.objective}
     head_config = from_mapping(HeadConfig, values, "head")
-    if head_config.horizon != CELLS:
+    horizon, width = head_config.horizon, head_config.width
+    if math.isqrt(horizon) ** 2 != horizon:
         raise ConfigError(
-            "head.horizon does not fit the grid", got=head_config.horizon, allowed=CELLS
+            "head.horizon does not fit a grid", got=horizon, allowed="a square, as 16 for 4x4"
         )
     kinds = {
-        "cnn": lambda: GridEncoder(int(config.encoder["channels"]), head_config.width),
-        "class": lambda: ClassEncoder(head_config.width),
+        "cnn": lambda: GridEncoder(int(config.encoder["channels"]), width, horizon),
+        "class": lambda: ClassEncoder(width),
     }
     kind = config.encoder.get("kind")
     if kind not in kinds:

@@ -15,12 +15,11 @@ from onestep_vla_ros.policy.encoder import Text
 from onestep_vla_ros.train.batches import Batch
 
 EDGE = 4
-"""Digits along an edge of the grid."""
-CELLS = EDGE * EDGE
-"""Digits in a grid, waypoints H in a chunk."""
+"""Digits along an edge of a grid, and patches along an edge of a picture."""
+AMBIGUOUS_EDGE = 3
+"""Of the ambiguous grids: to read two ways takes far longer to learn than to read one."""
 CELL_PIXELS = PIXELS + 2
 """A digit lies anywhere in its cell."""
-GRID_PIXELS = EDGE * CELL_PIXELS
 GRID, AMBIGUOUS, IMAGE = "grid", "ambiguous", "image"
 CAMERA = "grid"
 BY_ROW, BY_COLUMN, EITHER = 0, 120, 60
@@ -33,7 +32,7 @@ class Sample:
 
     Attributes:
         batch: What the learner reads.
-        answers: (B, A, 16) digits: each of the A sequences is right; of the image task (B, 1, 1),
+        answers: (B, A, H) digits: each of the A sequences is right; of the image task (B, 1, 1),
             the class.
         is_ambiguous: (B,) bool, two readings are right.
     """
@@ -46,7 +45,7 @@ class Sample:
 class Task:
     """Draws samples of one of `TASKS`.
 
-    grid: sixteen digits, row by row. ambiguous: half of the grids are on black paper (read row by
+    grid: its digits, row by row. ambiguous: half of the grids are on black paper (read row by
     row) or on light paper (column by column); the others are on grey, and their demonstrations
     read either way at random, as two people would. image, the negative control:
     the chunk is the picture of a digit, the condition only its class.
@@ -55,12 +54,20 @@ class Task:
         name: One of `TASKS`.
         digits: The digits.
         device: Where samples are made.
+        edge: Digits along an edge of a grid, or patches along that of a picture; a chunk has
+            H = edge² waypoints.
+
+    Raises:
+        ConfigError: There is no such task, or pictures are asked for in other patches than 4x4.
     """
 
-    def __init__(self, name: str, digits: Digits, device: torch.device) -> None:
+    def __init__(self, name: str, digits: Digits, device: torch.device, edge: int = EDGE) -> None:
         if name not in TASKS:
             raise ConfigError("unknown digits task", got=repr(name), allowed=list(TASKS))
+        if name == IMAGE and edge != EDGE:
+            raise ConfigError("pictures are chunks of 4x4 patches", got=edge, allowed=EDGE)
         self.name, self._device = name, device
+        self._edge, self._cells = edge, edge * edge
         self.codebook = make_codebook().to(device)
         padded = torch.nn.functional.pad(torch.from_numpy(digits.images), (2, 2, 2, 2))
         self._padded = padded.to(device)  # (N, 18, 18)
@@ -78,8 +85,9 @@ class Task:
         if self.name == IMAGE:
             return self._images(count, part, generator)
         chosen, images = self._grids(count, part, generator)
-        digits = self._labels[chosen]  # (B, 16)
-        by_column = digits.view(count, EDGE, EDGE).transpose(1, 2).reshape(count, CELLS)
+        digits = self._labels[chosen]  # (B, H)
+        square = digits.view(count, self._edge, self._edge)
+        by_column = square.transpose(1, 2).reshape(count, self._cells)
         order, is_ambiguous = torch.zeros_like(digits[:, 0]), torch.zeros(count, dtype=torch.bool)
         answers = digits.unsqueeze(1)
         if self.name == AMBIGUOUS:
@@ -99,13 +107,13 @@ class Task:
     def _grids(
         self, count: int, part: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return which digits (B, 16) and their grids (B, 1, 64, 64) uint8."""
-        pool = self._pools[part]
-        chosen = pool[self._integers(len(pool), (count, CELLS), generator)]
-        down, right = self._integers(3, (2, count, CELLS), generator)
-        cells = self._windows[chosen, down, right]  # (B, 16, 16, 16)
-        rows = cells.view(count, EDGE, EDGE, CELL_PIXELS, CELL_PIXELS).transpose(2, 3)
-        return chosen, rows.reshape(count, 1, GRID_PIXELS, GRID_PIXELS)
+        """Return which digits (B, H) and their grids (B, 1, 16·edge, 16·edge) uint8."""
+        pool, edge = self._pools[part], self._edge
+        chosen = pool[self._integers(len(pool), (count, self._cells), generator)]
+        down, right = self._integers(3, (2, count, self._cells), generator)
+        cells = self._windows[chosen, down, right]  # (B, H, 16, 16)
+        rows = cells.view(count, edge, edge, CELL_PIXELS, CELL_PIXELS).transpose(2, 3)
+        return chosen, rows.reshape(count, 1, edge * CELL_PIXELS, edge * CELL_PIXELS)
 
     def _images(self, count: int, part: int, generator: torch.Generator) -> Sample:
         pool = self._pools[part]
@@ -130,7 +138,7 @@ def to_patches(pictures: torch.Tensor) -> torch.Tensor:
     """Return pictures (B, 16, 16) as chunks (B, 16, 16): sixteen patches of 4x4 pixels."""
     patch = CELL_PIXELS // EDGE
     split = pictures.view(-1, EDGE, patch, EDGE, patch).transpose(2, 3)
-    return split.reshape(-1, CELLS, DOF)
+    return split.reshape(-1, EDGE * EDGE, DOF)
 
 
 def to_pictures(chunks: torch.Tensor) -> torch.Tensor:

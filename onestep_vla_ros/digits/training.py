@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 
@@ -34,7 +35,8 @@ def train_and_score(run: Run, digits: Digits, test_count: int) -> Figures:
     """
     device = torch.device(run.config.device)
     torch.set_num_threads(run.config.threads)
-    task = Task(run.experiment.task, digits, device)
+    edge = math.isqrt(run.config.head["horizon"])
+    task = Task(run.experiment.task, digits, device, edge)
     started_s = time.process_time()
     learner = _learn(run, task, device)
     spent_s = time.process_time() - started_s

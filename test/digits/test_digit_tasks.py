@@ -12,8 +12,8 @@ from onestep_vla_ros.digits.tokens import make_codebook, nearest
 CPU = torch.device("cpu")
 
 
-def draw(strokes, name, count=200, part=TRAIN):
-    task = Task(name, strokes, CPU)
+def draw(strokes, name, count=200, part=TRAIN, edge=4):
+    task = Task(name, strokes, CPU, edge)
     return task, task.sample(count, part, torch.Generator().manual_seed(3))
 
 
@@ -35,10 +35,11 @@ def test_an_embedding_is_read_back_from_anywhere_nearer_to_it_than_halfway(digit
     assert nearest(book[labels] + off, book).tolist() == digits
 
 
-def test_grid_is_read_row_by_row(strokes):
-    task, sample = draw(strokes, "grid")
-    assert sample.batch.images["grid"].shape == (200, 1, 64, 64)
-    assert sample.answers.shape == (200, 1, 16)
+@pytest.mark.parametrize("edge", [3, 4])
+def test_grid_is_read_row_by_row(strokes, edge):
+    task, sample = draw(strokes, "grid", edge=edge)
+    assert sample.batch.images["grid"].shape == (200, 1, 16 * edge, 16 * edge)
+    assert sample.answers.shape == (200, 1, edge * edge)
     assert not sample.is_ambiguous.any()
     assert torch.equal(nearest(sample.batch.action, task.codebook), sample.answers[:, 0])
     # the cell in the first row, second column is the second digit
@@ -48,15 +49,16 @@ def test_grid_is_read_row_by_row(strokes):
     assert (away == sample.answers[:, 0, 1]).float().mean() > 0.8
 
 
-def test_paper_tells_the_reading_order_and_grey_paper_has_two_answers(strokes):
-    _, sample = draw(strokes, "ambiguous", 400)
+@pytest.mark.parametrize("edge", [2, 3, 4])
+def test_paper_tells_the_reading_order_and_grey_paper_has_two_answers(strokes, edge):
+    _, sample = draw(strokes, "ambiguous", 400, edge=edge)
     images = sample.batch.images["grid"][:, 0]
     paper = images.amin(dim=(1, 2))
     assert set(paper.tolist()) == {BY_ROW, BY_COLUMN, EITHER}
     assert torch.equal(sample.is_ambiguous, paper == EITHER)
     assert 0.4 < sample.is_ambiguous.float().mean() < 0.6
     first, second = sample.answers.unbind(1)
-    turned = second.view(-1, 4, 4).transpose(1, 2).flatten(1)
+    turned = second.view(-1, edge, edge).transpose(1, 2).flatten(1)
     assert torch.equal(first[sample.is_ambiguous], turned[sample.is_ambiguous])
     assert torch.equal(first[~sample.is_ambiguous], second[~sample.is_ambiguous])
 
@@ -97,3 +99,8 @@ def test_image_task_tells_the_class_alone(strokes):
 def test_unknown_task_is_refused(strokes):
     with pytest.raises(ConfigError, match="letters"):
         Task("letters", strokes, CPU)
+
+
+def test_pictures_in_other_patches_are_refused(strokes):
+    with pytest.raises(ConfigError, match="4x4 patches"):
+        Task("image", strokes, CPU, 3)

@@ -76,6 +76,12 @@ def test_every_variant_has_a_run_with_a_file_of_its_own(name):
     assert 180_000 <= size <= 400_000
 
 
+def test_a_chunk_that_is_no_square_grid_is_refused(tiny):
+    fifteen = {**tiny, "head": {**tiny["head"], "horizon": 15}}
+    with pytest.raises(ConfigError, match=r"15.*square"):
+        make_model(run_of("grid", ALPHA_4, 5, fifteen).config)
+
+
 def test_autoregressive_head_sees_no_digit_before_it_is_said(tiny):
     torch.manual_seed(0)
     run = run_of("grid", AUTOREGRESSIVE, 5, tiny)
