@@ -33,6 +33,7 @@ from onestep_vla_ros.train.held_out import (
 from onestep_vla_ros.train.learner import Learner
 from onestep_vla_ros.train.run_start import Start, open_backbone, open_initial, start_of
 from onestep_vla_ros.train.sampler import Sampler
+from onestep_vla_ros.train.statistics import check_statistics
 from onestep_vla_ros.train.surprise import repeats, surprise
 from onestep_vla_ros.train.token_cache import open_tokens
 from onestep_vla_ros.train.train_config import TrainConfig
@@ -103,15 +104,20 @@ def check(config: TrainConfig, data: Sequence[Path]) -> None:
     """Find what is wrong with a run and fill its caches, before any process starts.
 
     Raises:
-        ConfigError: The configuration does not fit the data or a checkpoint it starts from.
+        ConfigError: The configuration does not fit the data or a checkpoint it starts from, or
+            that checkpoint's statistics do not fit the data.
         DatasetError: The demonstrations cannot be used.
         CheckpointError: A checkpoint to start from is missing or damaged.
     """
-    wanted = model_of(config, open_data(config, data))
+    dataset = open_data(config, data)
+    wanted, frames = model_of(config, dataset), dataset.split(config.held_out, config.seed)[0]
     if config.initial_checkpoint:
-        open_initial(config, wanted)
+        old = open_initial(config, wanted).normalizer
+        print(check_statistics("initial_checkpoint", old, dataset, frames))
     if config.pretrained_backbone and wanted.kind == "nano":
-        open_backbone(config, wanted)
+        old = open_backbone(config, wanted).normalizer
+        key = "pretrained_backbone"
+        print(check_statistics(key, old, dataset, frames, has_actions=False))
     if config.encode_once:
         _open(config, data, config.device)
 
