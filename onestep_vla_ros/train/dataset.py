@@ -21,7 +21,6 @@ from onestep_vla_ros.core.errors import ConfigError, DatasetError, raise_all
 from onestep_vla_ros.core.observation import CameraSpec
 from onestep_vla_ros.train.dataset_images import (
     CACHE,
-    CACHE_LAYOUT,
     ImageRows,
     begin,
     decode_images,
@@ -37,7 +36,9 @@ from onestep_vla_ros.train.lerobot_reader import Tables, read_tables
 
 MAX_FAULTS = 40
 _KEPT = 8  # arrays of how many (folders, horizon) combinations stay on disk
-_ARRAYS = ("q", "action", "keyframe", "episode", "text", "task", "start_q", "rows")
+_LAYOUT = 4
+"""Changes whenever the arrays of the frames do; those of the images have their own."""
+_ARRAYS = ("q", "action", "keyframe", "episode", "text", "task", "start_q", "identity", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Dataset:
         text: Which instruction a frame has, (N,) int32.
         instructions: The distinct instructions.
         start_q: First state of every episode, (E, S).
+        identity: A number of every episode, (E,) uint64: a digest of its motion.
         task: Which task a frame belongs to, (N,) int16.
         tasks: The distinct tasks.
     """
@@ -69,20 +71,25 @@ class Dataset:
     text: NDArray[np.int32]
     instructions: tuple[str, ...]
     start_q: NDArray[np.float32]
+    identity: NDArray[np.uint64]
     task: NDArray[np.int16]
     tasks: tuple[str, ...]
 
     def split(self, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return frame indices for training and validation, split by episode.
 
+        An episode's own motion decides on which side it is, so it stays there when others come
+        or go: what one run held out, a run that goes on from it with more data holds out too.
+
         Args:
-            held_out: Part of the episodes to hold out; at least one when above 0.
+            held_out: About which part of the episodes to hold out; above 0 at least one is, and
+                never the last.
             seed: Which episodes.
         """
-        count = len(self.start_q)
-        number = min(max(1, round(held_out * count)), count - 1) if held_out > 0.0 else 0
-        chosen = np.random.default_rng(seed).permutation(count)[:number]
-        is_held = np.isin(self.episode, chosen)
+        draws = np.array([np.random.default_rng([seed, i]).random() for i in self.identity])
+        order = np.argsort(draws)
+        chosen = order[: max(1, int((draws < held_out).sum()))][: len(order) - 1]
+        is_held = np.isin(self.episode, chosen if held_out > 0.0 else [])
         return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
@@ -117,7 +124,7 @@ def open_dataset(
         image_cache(folder, source, sizes, frame_stride)
         for folder, source in zip(folders, sources, strict=True)
     ]
-    what = f"{CACHE_LAYOUT} {horizon} {[path.name for path in images]}"
+    what = f"{_LAYOUT} {horizon} {[path.name for path in images]}"
     cache = folders[0] / CACHE / f"frames_{hashlib.sha256(what.encode()).hexdigest()[:16]}"
     if not (cache / "index.json").is_file() or not all(path.is_dir() for path in images):
         _build(cache, images, folders, horizon, sizes, frame_stride)
@@ -206,6 +213,7 @@ def _frames(
                     "text": np.full(number, text, np.int32),
                     "task": np.full(number, tasks.index(meta.task), np.int16),
                     "start_q": q[:1],
+                    "identity": np.array([_identity(q, action)], np.uint64),
                     "rows": image + np.flatnonzero(kept),
                 }
             )
@@ -241,6 +249,12 @@ def _check_alike(
 def _native(meta: FolderMeta, sizes: Mapping[str, tuple[int, int]]) -> list[CameraSpec]:
     by_name = {camera.name: camera for camera in meta.cameras}
     return [by_name[name] for name in sizes]
+
+
+def _identity(q: NDArray[np.float32], action: NDArray[np.float32]) -> int:
+    """Return a number that is another one for every motion."""
+    digest = hashlib.sha256(q.tobytes() + action.tobytes()).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def _meta(metas: Sequence[FolderMeta], sizes: Mapping[str, tuple[int, int]]) -> dict[str, object]:
