@@ -152,14 +152,15 @@ def add_digits(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--experiments",
         nargs="+",
-        default=["grid", "ambiguous", "weak", "image"],
-        help="grid (schedules and the autoregressive baseline); controls: ambiguous, weak, image",
+        default=["grid", "ambiguous", "weak", "image", "grid3x3", "grid5x5", "grid6x6"],
+        help="grid (schedules and the autoregressive baseline); controls: ambiguous, weak, image; "
+        "longer and shorter chunks: grid3x3, grid5x5, grid6x6",
     )
     sub.add_argument(
         "--budgets", nargs="+", type=int, default=[1000, 3000, 9000], help="training steps"
     )
     sub.add_argument(
-        "--control-steps", type=int, default=1000, help="of controls, which take it 1 to 3 times"
+        "--control-steps", type=int, default=1000, help="of controls, which take it 1 to 9 times"
     )
     sub.add_argument("--seeds", type=int, default=3, help="trainings of each variant")
     sub.add_argument("--tests", type=int, default=2000, help="test inputs of each training")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from onestep_vla_ros.digits.conditions import SIZES
 from onestep_vla_ros.digits.findings import (
     Mean,
     Result,
@@ -19,6 +20,8 @@ from onestep_vla_ros.digits.findings import (
     over_seeds,
     tables,
 )
+from onestep_vla_ros.digits.scores import SAMPLED
+from onestep_vla_ros.digits.tasks import GRID
 from onestep_vla_ros.study.claims import (
     CONFIRMED,
     K1,
@@ -51,13 +54,7 @@ def judge(results: Sequence[Result]) -> list[Verdict]:
             learned[title] = table
     found = verdicts("schedules", learned)
     found += [
-        Verdict(
-            "C4",
-            "digits",
-            "the gap returns with the horizon",
-            OPEN,
-            "only one grid size was trained",
-        ),
+        _gap_returns_with_size(results),
         Verdict("C5", "digits", "robot state is needed", OPEN, "digits have no state"),
     ]
     found += [v for v in (_velocity_falls(results), *_averages_two_answers(results)) if v]
@@ -71,6 +68,35 @@ def _modest(verdict: Verdict, seeds: int) -> Verdict:
         return verdict
     because = f"{verdict.because}; {seeds} of the {SEEDS} training seeds it takes"
     return replace(verdict, verdict=UNDECIDED, because=because)
+
+
+def gap(result: Result) -> float | None:
+    """Return what ten steps are ahead of one, of 1."""
+    one, ten = (result.outcomes(SAMPLED, k) for k in (1, 10))
+    return None if one is None or ten is None else (sum(ten) - sum(one)) / len(one)
+
+
+def _gap_returns_with_size(results: Sequence[Result]) -> Verdict:
+    """Judge C4: does what ten steps are ahead grow from the shortest chunk to the longest?"""
+    words = f"what {K10} is ahead of {K1} grows with the chunk (α = 4)"
+    steps = max((s for name in SIZES if name != GRID for s in budgets(results, name)), default=0)
+    found = {h: over_seeds(results, name, ALPHA_4, steps, gap) for name, h in SIZES.items()}
+    known = {h: mean for h, mean in found.items() if mean is not None}
+    if len(known) < len(SIZES) or len({len(mean.values) for mean in known.values()}) > 1:
+        because = "not all sizes of the grid were trained from all seeds"
+        return Verdict("C4", "digits", words, OPEN, because)
+    shortest, longest = known[min(known)].values, known[max(known)].values
+    grown = Mean(tuple(b - a for a, b in zip(shortest, longest, strict=True)))
+    verdict = UNDECIDED
+    if grown.interval is not None:
+        low, high = grown.interval
+        verdict = CONFIRMED if low > 0.0 else REFUTED if high < MARGIN else UNDECIDED
+    shown = ", ".join(f"H = {h}: {mean.text(100.0)}" for h, mean in known.items())
+    change = f"{grown.text(100.0)} points" + (
+        f" ({signed_span(grown.interval)})" if grown.interval else ""
+    )
+    because = f"{K10} less {K1} by H: {shown}; from the shortest to the longest {change}"
+    return Verdict("C4", f"digits, {steps:,} steps", words, verdict, because)
 
 
 def fall(result: Result) -> float | None:

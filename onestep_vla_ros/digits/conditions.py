@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onestep_vla_ros.core.parameter import from_mapping
-from onestep_vla_ros.digits.tasks import AMBIGUOUS, AMBIGUOUS_EDGE, GRID, IMAGE
+from onestep_vla_ros.digits.tasks import AMBIGUOUS, AMBIGUOUS_EDGE, EDGE, GRID, IMAGE
 from onestep_vla_ros.policy.objective import OBJECTIVES
 from onestep_vla_ros.study.runs import overridden
 from onestep_vla_ros.study.studies import ALPHA_4, ALPHA_8, BETA, REGRESSION, UNIFORM, Variant
@@ -108,9 +108,22 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             (UNIFORM, ALPHA_4, REGRESSION),
             {"encoder.kind": "class"},
         ),
+        *(
+            Experiment(
+                f"grid{edge}x{edge}",
+                f"The grid with {edge * edge} digits, for what a longer chunk does to one step.",
+                GRID,
+                (ALPHA_4,),
+                {"head.horizon": edge * edge},
+                times=3,
+            )
+            for edge in (3, 5, 6)
+        ),
     )
 }
 """Name to experiment."""
+SIZES: Mapping[str, int] = {"grid3x3": 9, "grid": EDGE * EDGE, "grid5x5": 25, "grid6x6": 36}
+"""Experiments that are alike but for the waypoints H in a chunk, to H."""
 QUICK_VARIANTS = (UNIFORM, BETA, ALPHA_3, ALPHA_4, ALPHA_8, PURE_NOISE, REGRESSION)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from onestep_vla_ros.digits.claims import judge
-from onestep_vla_ros.digits.conditions import EXPERIMENTS, Run
+from onestep_vla_ros.digits.conditions import EXPERIMENTS, SIZES, Run
 from onestep_vla_ros.digits.findings import Result
 from onestep_vla_ros.digits.scores import pack
 from onestep_vla_ros.study.studies import ALPHA_4, UNIFORM
@@ -76,6 +76,25 @@ def test_one_training_decides_nothing():
     once = [result("grid", v, 0, {"1": r, "10": 0.8}) for v, r in RATES]
     assert verdict(once, "C1") == ["undecided"]
     assert "1 of the 3 training seeds" in next(v.because for v in judge(once) if v.claim == "C1")
+
+
+@pytest.mark.parametrize(
+    ("longest", "expected"),
+    [
+        ((0.60, 0.62, 0.61), "confirmed"),
+        ((0.49, 0.50, 0.51), "refuted"),
+        ((0.45, 0.70, 0.60), "undecided"),
+        ((0.60,), "undecided"),
+    ],
+)
+def test_longer_chunks_decide_when_the_scatter_of_seeds_does(longest, expected):
+    results = [
+        result(name, ALPHA_4, seed, {"1": 0.5, "10": ten})
+        for name in SIZES
+        for seed, ten in enumerate(longest if name == "grid6x6" else [0.5] * len(longest))
+    ]
+    assert verdict(results, "C4") == [expected]
+    assert verdict([r for r in results if r.run.experiment.name != "grid5x5"], "C4") == ["open"]
 
 
 RATES = ((UNIFORM, 0.5), (ALPHA_4, 0.8))
