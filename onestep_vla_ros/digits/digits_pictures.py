@@ -115,7 +115,7 @@ def _ambiguity(results: Sequence[Result], path: Path) -> bool:
         for is_two, words in ((False, "one reading"), (True, "two readings")):
             gaps = found.gap[found.is_ambiguous == is_two]
             axes.hist(gaps, bins=bins, alpha=0.6, label=words)
-        axes.set_title(f"{area.variant.name}: AUROC {area.area.text(1.0, 2)}", fontsize=10)
+        axes.set_title(f"{area.variant.name}: AUROC {area.area.text(1.0, 3)}", fontsize=10)
         axes.set_xlabel("gap of the second look")
     panels[0].set_ylabel("test inputs")
     panels[0].legend(fontsize=8)

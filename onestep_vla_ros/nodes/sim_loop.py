@@ -12,25 +12,18 @@ from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 
 from onestep_vla_ros.core.config import SimNodeConfig
-from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.core.joints import ARMS
 from onestep_vla_ros.nodes.controller import ArmController
+from onestep_vla_ros.nodes.lockstep import Lockstep
 from onestep_vla_ros.nodes.sim_clock import SimClock
+from onestep_vla_ros.nodes.sim_episodes import SimEpisodes
 from onestep_vla_ros.nodes.sim_wire import SimWire
-from onestep_vla_ros.nodes.status import OK, make_status
 from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.sim.world import World
 
 _EPS_S = 1e-6
-_AGAIN_S = 1.0
-"""Lockstep: after this long without an answer the tick's messages go out once more [s]."""
-_STATUS_S = 0.1
 _LATENCIES = 5000
 _CAPTURES = 500
-
-
-class LockstepError(OneStepError):
-    """A message that lockstep waits for did not come."""
 
 
 class SimLoop:
@@ -47,17 +40,15 @@ class SimLoop:
     def __init__(self, world: World, wire: SimWire, config: SimNodeConfig) -> None:
         self._world, self._wire, self._config = world, wire, config
         self._clock = SimClock(config.control_period_s, config.real_time_factor)
-        self._seed = config.seed
-        self._episode = 0
+        self._episodes = SimEpisodes(world, wire, self._clock, config)
+        self._lockstep = Lockstep(wire, config.lockstep_timeout_s)
         self._camera_due_s = 0.0
-        self._status_due_s = 0.0
         self._joints_due_s = 0.0
         self._images: dict[str, NDArray[np.uint8]] = {}
         self._captured: dict[float, float] = {}
         self._latencies_s: list[float] = []
         self._latency_of = math.nan
         self._controllers: dict[str, ArmController] = {}
-        self._success_s = math.nan
         self._begin()
 
     @property
@@ -87,7 +78,7 @@ class SimLoop:
                 del self._captured[next(iter(self._captured))]
             self._images = {c.name: self._world.render(c) for c in self._world.cameras}
         self._publish(now_s, has_images)
-        if config.mode == "lockstep" and self._episode > 0:
+        if config.mode == "lockstep" and self._episodes.number > 0:
             self._wait(now_s, has_images, is_wanted)
         self._take_commands(now_s)
         # the bridge's tick at `now` names the set point one period ahead; in lockstep it is here
@@ -95,33 +86,26 @@ class SimLoop:
         command = np.concatenate([self._controllers[arm].sample(at_s) for arm in ARMS])
         self._world.step(command, config.control_period_s)
         self._clock.advance()
-        if self._world.success() and math.isnan(self._success_s):
-            self._success_s = self._world.time_s
-            self._status_due_s = 0.0
-        if self.now_s >= self._status_due_s - _EPS_S:
+        self._episodes.watch()
+        if self._episodes.is_status_due:
             self._publish_status()
-        if config.mode == "realtime" or self._episode == 0:
+        if config.mode == "realtime" or self._episodes.number == 0:
             self._clock.sleep()
 
     def _begin(self) -> None:
-        self._world.reset(self._seed)
+        self._episodes.begin()
         q, _ = self._world.joint_state()
         if not self._controllers:
             self._controllers = {arm: ArmController(arm, q) for arm in ARMS}
         for controller in self._controllers.values():
             controller.reset(q)
-        self._success_s, self._reset_s = math.nan, self.now_s
-        self._camera_due_s = self._status_due_s = self._joints_due_s = self.now_s
-        self._wire.publish_instruction(self._world.instruction)
+        self._camera_due_s = self._joints_due_s = self.now_s
 
     def _next_episode(self) -> None:
-        if self._episode > 0:
-            self._seed += 1
-        self._episode += 1
-        self._wire.take_commands()
+        self._episodes.advance()
         self._begin()
         self._publish_status()
-        self._wire.answer_reset(f"seed {self._seed}: {self._world.instruction}")
+        self._episodes.answer()
 
     def _publish(self, now_s: float, has_images: bool) -> None:
         if now_s >= self._joints_due_s - _EPS_S:
@@ -137,24 +121,16 @@ class SimLoop:
         Whether one is due is asked anew each time: a reset can come between the policy's look
         and its chunk, and that chunk, once here, puts the next one off.
         """
-        started = again = time.monotonic()
-        with self._wire.arrived:
-            while is_wanted() and not self._wire.is_reset_wanted():
-                missing = self._missing(now_s, has_images and self._is_chunk_due(now_s))
-                if not missing:
-                    return
-                wall = time.monotonic()
-                if wall - started > self._config.lockstep_timeout_s:
-                    raise LockstepError(
-                        f"lockstep: nothing came on {' and '.join(missing)}",
-                        got=f"silence for {wall - started:.1f} s at simulated time {now_s:.2f} s",
-                        do="see whether that node runs and what its log says",
-                    )
-                if wall - again > _AGAIN_S:
-                    again = wall
-                    self._joints_due_s = now_s
-                    self._publish(now_s, has_images)
-                self._wire.arrived.wait(timeout=0.1)
+
+        def missing() -> str:
+            needs_chunk = has_images and self._is_chunk_due(now_s)
+            return " and ".join(self._missing(now_s, needs_chunk))
+
+        def again() -> None:
+            self._joints_due_s = now_s
+            self._publish(now_s, has_images)
+
+        self._lockstep.wait(now_s, missing, again, is_wanted)
 
     def _is_chunk_due(self, now_s: float) -> bool:
         chunk_s = self._wire.chunk_stamp_s
@@ -186,25 +162,11 @@ class SimLoop:
                 self._captured = {s: w for s, w in self._captured.items() if s > stamp}
 
     def _publish_status(self) -> None:
-        self._status_due_s = self.now_s + _STATUS_S
         latency = percentiles_ms(self._latencies_s) or {"p50": math.nan, "p99": math.nan}
         refused = sum(sum(c.refused.values()) for c in self._controllers.values())
         values = {
-            "now_s": self.now_s,
-            "task": self._world.task,
-            "mode": self._config.mode,
-            "episode": self._episode,
-            "seed": self._seed,
-            "instruction": self._world.instruction,
-            "since_reset_s": self.now_s - self._reset_s,
-            "episode_time_s": self._world.time_s,
-            "timeout_s": self._world.timeout_s,
-            "success": not math.isnan(self._success_s),
-            "success_time_s": self._success_s,
-            "wrong_object": self._world.wrong_object(),
-            "real_time_factor": self._clock.real_time_factor(),
             "capture_to_command_p50_ms": latency["p50"],
             "capture_to_command_p99_ms": latency["p99"],
             "refused_commands": refused,
         }
-        self._wire.publish_status(make_status("sim", OK, "running", values), self.now_s)
+        self._episodes.publish_status(values)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +14,15 @@ from numpy.typing import NDArray
 from onestep_vla_ros.core.config import SimNodeConfig
 from onestep_vla_ros.core.supervisor import Mode
 from onestep_vla_ros.nodes.action_driver import ActionDriver
+from onestep_vla_ros.nodes.lockstep import Lockstep
 from onestep_vla_ros.nodes.sim_clock import SimClock
-from onestep_vla_ros.nodes.sim_loop import LockstepError
+from onestep_vla_ros.nodes.sim_episodes import SimEpisodes
 from onestep_vla_ros.nodes.sim_wire import SimWire
-from onestep_vla_ros.nodes.status import OK, make_status
 from onestep_vla_ros.nodes.trace import ExchangeTrace
 from onestep_vla_ros.report import percentiles_ms
 from onestep_vla_ros.sim.world import World
 
 _EPS_S = 1e-6
-_AGAIN_S = 1.0
-"""Lockstep: after this long without an answer the messages go out once more [s of wall time]."""
-_STATUS_S = 0.1
 _TIMES = 5000
 
 
@@ -52,10 +50,10 @@ class StepLoop:
         self._world, self._wire, self._config = world, wire, config
         self._driver = driver
         self._clock = SimClock(config.control_period_s, config.real_time_factor)
-        self._seed, self._episode = config.seed, 0
-        self._camera_due_s = self._status_due_s = self._reset_s = self.now_s
+        self._episodes = SimEpisodes(world, wire, self._clock, config)
+        self._lockstep = Lockstep(wire, config.lockstep_timeout_s)
+        self._camera_due_s = self.now_s
         self._images: dict[str, NDArray[np.uint8]] = {}
-        self._success_s = math.nan
         self._exchange: ExchangeTrace | None = None
         self._exchanges_s: list[float] = []
         self._begin()
@@ -106,30 +104,25 @@ class StepLoop:
         if has_moved and self._exchange is not None:
             self._exchange = self._exchange.with_step(took_s)
         self._clock.advance()
-        if self.now_s >= self._status_due_s - _EPS_S:
+        if self._episodes.is_status_due:
             self._publish_status()
         if is_locked and not has_moved:
             self._clock.sleep()  # no reason to hurry
 
     @property
     def _is_locked(self) -> bool:
-        return self._config.mode == "lockstep" and self._episode > 0
+        return self._config.mode == "lockstep" and self._episodes.number > 0
 
     def _begin(self) -> None:
-        self._world.reset(self._seed)
+        self._episodes.begin()
         self._driver.reset()
-        self._images, self._success_s = {}, math.nan
-        self._status_due_s = self._reset_s = self.now_s
-        self._wire.publish_instruction(self._world.instruction)
+        self._images = {}
 
     def _next_episode(self) -> None:
-        if self._episode > 0:
-            self._seed += 1
-        self._episode += 1
-        self._wire.take_commands()
+        self._episodes.advance()
         self._begin()
         self._publish_status()
-        self._wire.answer_reset(f"seed {self._seed}: {self._world.instruction}")
+        self._episodes.answer()
 
     def _show(self, seen_s: float, *, has_images: bool) -> None:
         self._wire.publish_joints(*self._world.joint_state(), seen_s)
@@ -154,7 +147,8 @@ class StepLoop:
             is_judged = self._wire.verdict_stamp_s >= seen_s - _EPS_S
             return "" if is_judged else "bridge/verdict (bridge_node)"
 
-        self._await(missing, lambda: self._show(seen_s, has_images=True), is_wanted)
+        again = partial(self._show, seen_s, has_images=True)
+        self._lockstep.wait(self.now_s, missing, again, is_wanted)
 
     def _await_action(self, now_s: float, is_wanted: Callable[[], bool]) -> None:
         """Block until the bridge has ticked at `now_s` and its action, if it moves, has come."""
@@ -166,26 +160,8 @@ class StepLoop:
             is_due = self._wire.mode is Mode.RUN and not self._driver.has_action(now_s)
             return "arm_controller/action (bridge_node)" if is_due else ""
 
-        self._await(missing, lambda: self._wire.publish_clock(now_s), is_wanted)
-
-    def _await(
-        self, missing: Callable[[], str], again: Callable[[], None], is_wanted: Callable[[], bool]
-    ) -> None:
-        started = repeated = time.monotonic()
-        with self._wire.arrived:
-            while is_wanted() and not self._wire.is_reset_wanted() and (what := missing()):
-                wall = time.monotonic()
-                if wall - started > self._config.lockstep_timeout_s:
-                    raise LockstepError(
-                        f"lockstep: nothing came on {what}",
-                        got=f"silence for {wall - started:.1f} s at simulated time "
-                        f"{self.now_s:.2f} s",
-                        do="see whether that node runs and what its log says",
-                    )
-                if wall - repeated > _AGAIN_S:
-                    repeated = wall
-                    again()
-                self._wire.arrived.wait(timeout=0.1)
+        again = partial(self._wire.publish_clock, now_s)
+        self._lockstep.wait(now_s, missing, again, is_wanted)
 
     def _take_commands(self) -> None:
         for _, message in self._wire.take_commands():
@@ -199,9 +175,7 @@ class StepLoop:
             return False
         self._world.step(action, self._config.control_period_s)
         self._images = {}
-        if self._world.success() and math.isnan(self._success_s):
-            self._success_s = self._world.time_s
-            self._status_due_s = 0.0
+        self._episodes.watch()
         return True
 
     def _tell_exchange(self) -> None:
@@ -212,24 +186,10 @@ class StepLoop:
             self._exchanges_s = [*self._exchanges_s[1 - _TIMES :], exchange.total_s]
 
     def _publish_status(self) -> None:
-        self._status_due_s = self.now_s + _STATUS_S
         exchange = percentiles_ms(self._exchanges_s) or {"p50": math.nan, "p99": math.nan}
         values = {
-            "now_s": self.now_s,
-            "task": self._world.task,
-            "mode": self._config.mode,
-            "episode": self._episode,
-            "seed": self._seed,
-            "instruction": self._world.instruction,
-            "since_reset_s": self.now_s - self._reset_s,
-            "episode_time_s": self._world.time_s,
-            "timeout_s": self._world.timeout_s,
-            "success": not math.isnan(self._success_s),
-            "success_time_s": self._success_s,
-            "wrong_object": self._world.wrong_object(),
-            "real_time_factor": self._clock.real_time_factor(),
             "exchange_p50_ms": exchange["p50"],
             "exchange_p99_ms": exchange["p99"],
             "refused_commands": sum(self._driver.refused.values()),
         }
-        self._wire.publish_status(make_status("sim", OK, "running", values), self.now_s)
+        self._episodes.publish_status(values)

@@ -22,11 +22,12 @@ from onestep_vla_ros.core.chunk import Chunk  # noqa: E402
 from onestep_vla_ros.core.config import SimNodeConfig  # noqa: E402
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 from onestep_vla_ros.nodes.bridge_node import BridgeCarrier  # noqa: E402
+from onestep_vla_ros.nodes.lockstep import LockstepError  # noqa: E402
 from onestep_vla_ros.nodes.messages import chunk_to_trajectory, to_seconds  # noqa: E402
 from onestep_vla_ros.nodes.params import read_parameters  # noqa: E402
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED, RELIABLE  # noqa: E402
-from onestep_vla_ros.nodes.sim_loop import LockstepError, SimLoop  # noqa: E402
+from onestep_vla_ros.nodes.sim_loop import SimLoop  # noqa: E402
 from onestep_vla_ros.nodes.sim_wire import SimWire  # noqa: E402
 from onestep_vla_ros.nodes.trace import Trace  # noqa: E402
 

@@ -27,11 +27,11 @@ from onestep_vla_ros.core.config import SimNodeConfig  # noqa: E402
 from onestep_vla_ros.core.supervisor import Mode  # noqa: E402
 from onestep_vla_ros.nodes.action_driver import ActionDriver  # noqa: E402
 from onestep_vla_ros.nodes.bridge_node import BridgeCarrier  # noqa: E402
+from onestep_vla_ros.nodes.lockstep import LockstepError  # noqa: E402
 from onestep_vla_ros.nodes.messages import to_seconds  # noqa: E402
 from onestep_vla_ros.nodes.params import read_parameters  # noqa: E402
 from onestep_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from onestep_vla_ros.nodes.qos import EVERY, LATCHED  # noqa: E402
-from onestep_vla_ros.nodes.sim_loop import LockstepError  # noqa: E402
 from onestep_vla_ros.nodes.sim_wire import SimWire  # noqa: E402
 from onestep_vla_ros.nodes.status import read_status  # noqa: E402
 from onestep_vla_ros.nodes.step_loop import StepLoop  # noqa: E402
