@@ -67,6 +67,7 @@ class _Crew(Generic[Job, Result]):
     def __init__(self, count: int, open_work: Callable[[], Work[Job, Result]]) -> None:
         context = multiprocessing.get_context("spawn")  # a GL context must not cross a fork
         self._workers: dict[Connection, BaseProcess] = {}
+        self._at_work: dict[Connection, Job] = {}
         for _ in range(count):
             ours, theirs = context.Pipe()
             worker = context.Process(target=_serve, args=(theirs, open_work), daemon=True)
@@ -76,8 +77,7 @@ class _Crew(Generic[Job, Result]):
 
     def share(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
         """Keep every worker at one job until none is left."""
-        waiting = iter(jobs)
-        at_work: dict[Connection, Job] = {}
+        waiting, at_work = iter(jobs), self._at_work
         for pipe, job in zip(self._workers, waiting, strict=False):
             self._send(pipe, job)
             at_work[pipe] = job
@@ -116,13 +116,16 @@ class _Crew(Generic[Job, Result]):
         )
 
     def end(self) -> None:
-        """End every worker."""
+        """End every worker: who has no job ends by itself and tidies up, the others at once."""
+        idle = [worker for pipe, worker in self._workers.items() if pipe not in self._at_work]
         for pipe in self._workers:
             pipe.close()
         for worker in self._workers.values():
-            worker.terminate()
+            if worker not in idle:
+                worker.terminate()
         for worker in self._workers.values():
             worker.join(timeout=5.0)
+            worker.terminate()
 
 
 def _serve(pipe: Connection, open_work: Callable[[], Work[Job, Result]]) -> None:

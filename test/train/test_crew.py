@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that share jobs: every job once, and no worker's death goes unnoticed."""
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,20 @@ def test_two_processes_do_every_job_once():
     workers = {pid for _, pid in found.values()}
     assert len(workers) == 2
     assert os.getpid() not in workers
+
+
+def write_at_exit(folder):
+    atexit.register((Path(folder) / str(os.getpid())).touch)
+    time.sleep(0.2)  # so that each process gets one of the jobs
+
+
+def open_write_at_exit():
+    return write_at_exit
+
+
+def test_workers_tidy_up_when_all_is_done(tmp_path):
+    list(share([str(tmp_path)] * 2, 2, open_write_at_exit))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize(("job", "named"), [("die", "exit code -9"), ("raise", "cannot; got")])
