@@ -36,9 +36,8 @@ from onestep_vla_ros.train.lerobot_reader import Tables, read_tables
 
 MAX_FAULTS = 40
 _KEPT = 8  # arrays of how many (folders, horizon) combinations stay on disk
-_LAYOUT = 4
-"""Changes whenever the arrays of the frames do; those of the images have their own."""
 _ARRAYS = ("q", "action", "keyframe", "episode", "text", "task", "start_q", "identity", "rows")
+"""With what a dataset's facts are called they name the cache: another version makes its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,8 @@ def open_dataset(
         image_cache(folder, source, sizes, frame_stride)
         for folder, source in zip(folders, sources, strict=True)
     ]
-    what = f"{_LAYOUT} {horizon} {[path.name for path in images]}"
+    layout = [*_ARRAYS, *(field.name for field in dataclasses.fields(DatasetMeta))]
+    what = f"{layout} {horizon} {[path.name for path in images]}"
     cache = folders[0] / CACHE / f"frames_{hashlib.sha256(what.encode()).hexdigest()[:16]}"
     if not (cache / "index.json").is_file() or not all(path.is_dir() for path in images):
         _build(cache, images, folders, horizon, sizes, frame_stride)
