@@ -76,6 +76,12 @@ def gap(result: Result) -> float | None:
     return None if one is None or ten is None else (sum(ten) - sum(one)) / len(one)
 
 
+def _rate(result: Result) -> float | None:
+    """Return what one step reads, of 1."""
+    one = result.outcomes(SAMPLED, 1)
+    return None if one is None else sum(one) / len(one)
+
+
 def _gap_returns_with_size(results: Sequence[Result]) -> Verdict:
     """Judge C4: does what ten steps are ahead grow from the shortest chunk to the longest?"""
     words = f"what {K10} is ahead of {K1} grows with the chunk (α = 4)"
@@ -84,6 +90,10 @@ def _gap_returns_with_size(results: Sequence[Result]) -> Verdict:
     known = {h: mean for h, mean in found.items() if mean is not None}
     if len(known) < len(SIZES) or len({len(mean.values) for mean in known.values()}) > 1:
         because = "not all sizes of the grid were trained from all seeds"
+        return Verdict("C4", "digits", words, OPEN, because)
+    read = [over_seeds(results, name, ALPHA_4, steps, _rate) for name in SIZES]
+    if (least := min(mean.mean for mean in read if mean is not None)) < FLOOR:
+        because = f"of one size only {percent(least)} are read: too few steps"
         return Verdict("C4", "digits", words, OPEN, because)
     shortest, longest = known[min(known)].values, known[max(known)].values
     grown = Mean(tuple(b - a for a, b in zip(shortest, longest, strict=True)))

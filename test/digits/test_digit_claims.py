@@ -97,4 +97,12 @@ def test_longer_chunks_decide_when_the_scatter_of_seeds_does(longest, expected):
     assert verdict([r for r in results if r.run.experiment.name != "grid5x5"], "C4") == ["open"]
 
 
+def test_longer_chunks_that_nobody_has_learned_to_read_decide_nothing():
+    rates = {name: 0.01 if name == "grid6x6" else 0.5 for name in SIZES}
+    results = [
+        result(name, ALPHA_4, s, {"1": r, "10": r}) for s in range(3) for name, r in rates.items()
+    ]
+    assert verdict(results, "C4") == ["open"]
+
+
 RATES = ((UNIFORM, 0.5), (ALPHA_4, 0.8))
