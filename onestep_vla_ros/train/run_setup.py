@@ -113,13 +113,18 @@ def check(config: TrainConfig, data: Sequence[Path]) -> None:
     wanted, frames = model_of(config, dataset), dataset.split(config.held_out, config.seed)[0]
     if config.initial_checkpoint:
         old = open_initial(config, wanted).normalizer
-        print(check_statistics("initial_checkpoint", old, dataset, frames))
+        _tell(check_statistics("initial_checkpoint", old, dataset, frames))
     if config.pretrained_backbone and wanted.kind == "nano":
         old = open_backbone(config, wanted).normalizer
         key = "pretrained_backbone"
-        print(check_statistics(key, old, dataset, frames, has_actions=False))
+        _tell(check_statistics(key, old, dataset, frames, has_actions=False))
     if config.encode_once:
         _open(config, data, config.device)
+
+
+def _tell(words: str) -> None:
+    if words:
+        print(words)
 
 
 def prepare(config: TrainConfig, data: Sequence[Path], device: str = "") -> RunSetup:

@@ -3,6 +3,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from tiny_demos import make_config, write_dataset
 
 from onestep_vla_ros.core.errors import ConfigError
@@ -35,12 +36,20 @@ def fitted(dataset):
     return Normalizer.fit(dataset.q, dataset.action, dataset.meta.robot.relative)
 
 
-def test_demonstrations_lie_at_one_in_their_own_statistics(tiny_dataset):
+def test_of_demonstrations_like_those_before_nothing_is_said(tiny_dataset):
     dataset, frames = opened(tiny_dataset)
-    said = check_statistics("initial_checkpoint", fitted(dataset), dataset, frames)
-    assert "initial_checkpoint" in said
-    assert "left_joint" in said or "right_joint" in said
-    assert said.endswith(" 1.0")
+    assert check_statistics("initial_checkpoint", fitted(dataset), dataset, frames) == ""
+
+
+@pytest.mark.parametrize(("wider", "far"), [(3.0, "3.0"), (9.9, "9.9")])
+def test_wider_demonstrations_are_told_and_taken(tiny_dataset, wider, far):
+    dataset, frames = opened(tiny_dataset)
+    own = fitted(dataset)
+    scale = torch.ones(14)
+    scale[5] = wider
+    narrow = dataclasses.replace(own, state_std=own.state_std / scale)
+    said = check_statistics("pretrained_backbone", narrow, dataset, frames, has_actions=False)
+    assert said.endswith(f"state left_joint6 {far}")
 
 
 def test_another_unit_is_refused_by_joint_and_nothing_else_is_named(tiny_dataset, degrees):
