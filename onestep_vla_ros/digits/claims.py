@@ -7,10 +7,11 @@ C1, C2, C3 and C7 are judged as in closed loop (`study.claims`), on the same tes
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from onestep_vla_ros.digits.conditions import SIZES
+from onestep_vla_ros.digits.digits_tables import rate
 from onestep_vla_ros.digits.findings import (
     Mean,
     Result,
@@ -70,28 +71,23 @@ def _modest(verdict: Verdict, seeds: int) -> Verdict:
     return replace(verdict, verdict=UNDECIDED, because=because)
 
 
-def gap(result: Result) -> float | None:
+def _gap(result: Result) -> float | None:
     """Return what ten steps are ahead of one, of 1."""
-    one, ten = (result.outcomes(SAMPLED, k) for k in (1, 10))
-    return None if one is None or ten is None else (sum(ten) - sum(one)) / len(one)
-
-
-def _rate(result: Result) -> float | None:
-    """Return what one step reads, of 1."""
-    one = result.outcomes(SAMPLED, 1)
-    return None if one is None else sum(one) / len(one)
+    one, ten = (rate(result, SAMPLED, k) for k in (1, 10))
+    return None if one is None or ten is None else ten - one
 
 
 def _gap_returns_with_size(results: Sequence[Result]) -> Verdict:
     """Judge C4: does what ten steps are ahead grow from the shortest chunk to the longest?"""
     words = f"what {K10} is ahead of {K1} grows with the chunk (α = 4)"
     steps = max((s for name in SIZES if name != GRID for s in budgets(results, name)), default=0)
-    found = {h: over_seeds(results, name, ALPHA_4, steps, gap) for name, h in SIZES.items()}
+    found = {h: over_seeds(results, name, ALPHA_4, steps, _gap) for name, h in SIZES.items()}
     known = {h: mean for h, mean in found.items() if mean is not None}
     if len(known) < len(SIZES) or len({len(mean.values) for mean in known.values()}) > 1:
         because = "not all sizes of the grid were trained from all seeds"
         return Verdict("C4", "digits", words, OPEN, because)
-    read = [over_seeds(results, name, ALPHA_4, steps, _rate) for name in SIZES]
+    one_step: Callable[[Result], float | None] = lambda r: rate(r, SAMPLED, 1)  # noqa: E731
+    read = [over_seeds(results, name, ALPHA_4, steps, one_step) for name in SIZES]
     if (least := min(mean.mean for mean in read if mean is not None)) < FLOOR:
         because = f"of one size only {percent(least)} are read: too few steps"
         return Verdict("C4", "digits", words, OPEN, because)
