@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS on this machine: environment, a free domain, shared-memory leftovers."""
+"""Fast DDS on this machine: environment, a free domain, who shares memory, what the dead left."""
 
 from __future__ import annotations
 
@@ -23,18 +23,62 @@ _LOCK_ENDINGS = ("_el", "_sl")
 _PREFIXES = ("fastrtps_", "fastdds_")
 _MAPPED = re.compile(rf"{SHARED_MEMORY}/(\S+)")
 _SECOND_LOOK_S = 0.1
+_FILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_RMW = "rmw_fastrtps_cpp"
+_RANGE_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+_PICTURES, _LOCAL, _NETWORK = "fastdds.xml", "fastdds_local.xml", "fastdds_network.xml"
 
 
 def environment() -> dict[str, str]:
     """Return the variables every process of a graph needs; the user's own settings win."""
-    profile = str(share_dir() / "config" / "fastdds.xml")
-    wanted = {
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
-    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+    given = _users_settings()
+    wanted = dict.fromkeys(_FILE_VARIABLES, _path(_PICTURES))
+    wanted |= {"RMW_IMPLEMENTATION": _RMW, _RANGE_VARIABLE: "LOCALHOST"}
+    return {name: given.get(name, value) for name, value in wanted.items()}
+
+
+def share_no_memory() -> None:
+    """Keep this process's messages out of shared memory, before it starts rclpy.
+
+    For every process without pictures. A writer that is killed in the middle of a message leaves
+    the lock of its reader's queue in shared memory taken (Fast DDS 2.14.5): all other writers to
+    that reader then wait for it, the reader hears nothing meanwhile, and may crash or hang when
+    it ends. Between a bridge and its controllers no such lock may be. A socket has none
+    (`config/fastdds_network.xml`). A user's own profile stays, and so does everything under
+    another middleware, or with static peers: the range that finds those on one machine, LOCALHOST,
+    brings shared memory with it (rmw_fastrtps_shared_cpp, participant.cpp).
+    """
+    given = _users_settings()
+    is_fast_dds = given.get("RMW_IMPLEMENTATION", _RMW).startswith("rmw_fastrtps")
+    if not is_fast_dds or not set(_FILE_VARIABLES).isdisjoint(given):
+        return
+    is_local = os.environ.get(_RANGE_VARIABLE) == "LOCALHOST" or _is_set(_LOCAL)
+    if is_local and os.environ.get("ROS_STATIC_PEERS"):
+        return
+    file = _path(_LOCAL if is_local else _NETWORK)
+    os.environ.update(dict.fromkeys(_FILE_VARIABLES, file))
+    if is_local:
+        os.environ[_RANGE_VARIABLE] = "SYSTEM_DEFAULT"
+
+
+def _users_settings() -> dict[str, str]:
+    """Return the variables that were set by somebody else than this file."""
+    names = (*_FILE_VARIABLES, "RMW_IMPLEMENTATION", _RANGE_VARIABLE)
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    files = {given[name] for name in _FILE_VARIABLES if name in given}
+    if files <= {_path(file) for file in (_PICTURES, _LOCAL, _NETWORK)}:
+        if _is_set(_LOCAL):
+            given.pop(_RANGE_VARIABLE, None)  # it stands for LOCALHOST
+        given = {name: value for name, value in given.items() if name not in _FILE_VARIABLES}
+    return given
+
+
+def _is_set(file: str) -> bool:
+    return any(os.environ.get(name) == _path(file) for name in _FILE_VARIABLES)
+
+
+def _path(file: str) -> str:
+    return str(share_dir() / "config" / file)
 
 
 @contextmanager

@@ -12,7 +12,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
+from onestep_vla_ros.transport import (
+    clean_shared_memory,
+    environment,
+    free_domain,
+    share_no_memory,
+)
 
 _SESSION = contextlib.ExitStack()
 
@@ -26,6 +31,7 @@ def pytest_configure(config):
     """Before anything imports rclpy: domain, discovery range and Fast DDS profile."""
     clean_shared_memory()
     os.environ.update(environment())
+    share_no_memory()  # what a killed child leaves there would take the whole session with it
     os.environ["ROS_DOMAIN_ID"] = str(_SESSION.enter_context(free_domain()))
     os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 

@@ -22,7 +22,7 @@ from onestep_vla_ros.faults.process_graph import bridge_parameters, nodes
 from onestep_vla_ros.faults.withheld import Withheld
 from onestep_vla_ros.nodes.rig_link import RigLink
 from onestep_vla_ros.nodes.wire_log import TickSeen
-from onestep_vla_ros.transport import environment, free_domain
+from onestep_vla_ros.transport import environment, free_domain, share_no_memory
 from onestep_vla_ros.up import command
 
 BRAKING = (Mode.HOLD, Mode.STOP, Mode.FAULT)
@@ -115,8 +115,9 @@ class Rig:
         """Start the graph and wait until every process answers."""
         with contextlib.ExitStack() as stack:
             domain = stack.enter_context(free_domain())
-            os.environ.update(environment())  # the rig's own participant needs them as well
             variables = {**environment(), "ROS_DOMAIN_ID": str(domain)}
+            os.environ.update(environment())  # the rig's own participant needs them as well,
+            share_no_memory()  # but what the killed leave in shared memory must not harm it
             self.children = stack.enter_context(Children(variables))
             self.machine = stack.enter_context(Withheld())
             for name in self._nodes:

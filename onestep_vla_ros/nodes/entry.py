@@ -14,19 +14,29 @@ from rclpy.signals import SignalHandlerOptions
 from onestep_vla_ros.core.errors import OneStepError
 from onestep_vla_ros.nodes.executor import make_executor, spin
 from onestep_vla_ros.nodes.lifetime import watch_signals
+from onestep_vla_ros.transport import share_no_memory
 
 
-def run_node(name: str, arguments: list[str] | None, body: Callable[[], int]) -> int:
+def run_node(
+    name: str,
+    arguments: list[str] | None,
+    body: Callable[[], int],
+    *,
+    has_pictures: bool = False,
+) -> int:
     """Start rclpy, run `body`, shut down; return the exit status.
 
     Args:
         name: The executable, for messages.
         arguments: Command line with `--ros-args`; None takes the process's own.
         body: Builds the node, spins it, destroys it; returns 0 when all went well.
+        has_pictures: Its messages are too large for sockets: let it share memory with others.
 
     Returns:
         What `body` returns; 0 after a signal; 1 after an error that names its cause on stderr.
     """
+    if not has_pictures:
+        share_no_memory()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     watch_signals()
     try:

@@ -266,7 +266,7 @@ class PolicyNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the policy until shutdown; 1 when it cannot be configured or inference gave up."""
-    return run_node("policy_node", arguments, _run)
+    return run_node("policy_node", arguments, _run, has_pictures=True)
 
 
 def _run() -> int:

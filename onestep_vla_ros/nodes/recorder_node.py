@@ -168,7 +168,7 @@ def _short(values: object) -> list[float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Record until shutdown; 1 when it cannot start or the disk fails."""
-    return run_node("recorder_node", arguments, _run)
+    return run_node("recorder_node", arguments, _run, has_pictures=True)
 
 
 def _run() -> int:

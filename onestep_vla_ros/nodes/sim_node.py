@@ -29,7 +29,7 @@ Run = Callable[[Callable[[], bool]], None]
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the world until shutdown; 1 when a parameter or the lockstep is at fault."""
-    return run_node("sim_node", arguments, _run)
+    return run_node("sim_node", arguments, _run, has_pictures=True)
 
 
 def _run() -> int:

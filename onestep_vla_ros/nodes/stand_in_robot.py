@@ -218,9 +218,8 @@ def _stamp_s(message: JointTrajectory) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Stand in for a robot until shutdown."""
-    return run_node(
-        "stand_in_robot", arguments, partial(spin_node, "stand_in_robot", StandInRobot)
-    )
+    body = partial(spin_node, "stand_in_robot", StandInRobot)
+    return run_node("stand_in_robot", arguments, body, has_pictures=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,12 @@ from onestep_vla_ros.report import write_json
 from onestep_vla_ros.soak.faults import SoakFaults
 from onestep_vla_ros.soak.memory import MemoryLog
 from onestep_vla_ros.soak.report import broken, show
-from onestep_vla_ros.transport import clean_shared_memory, environment, free_domain
+from onestep_vla_ros.transport import (
+    clean_shared_memory,
+    environment,
+    free_domain,
+    share_no_memory,
+)
 from onestep_vla_ros.up import command
 
 WARM_SHARE = 0.35
@@ -131,6 +136,7 @@ class _Soak:
         """Run the graph and return the figures."""
         variables = {**environment(), "ROS_DOMAIN_ID": str(self._domain)}
         os.environ.update(environment())
+        share_no_memory()
         with contextlib.ExitStack() as stack:
             self._children = stack.enter_context(Children(variables))
             for name in self._nodes:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -15,7 +16,7 @@ pytest.importorskip("rclpy", reason="the ROS 2 Python packages are not installed
 from onestep_vla_ros.core.errors import ConfigError, OneStepError  # noqa: E402
 from onestep_vla_ros.faults import process_rows  # noqa: E402
 from onestep_vla_ros.faults.process_graph import SETTINGS  # noqa: E402
-from onestep_vla_ros.faults.process_rig import Findings, RowError, Stalled  # noqa: E402
+from onestep_vla_ros.faults.process_rig import Findings, Rig, RowError, Stalled  # noqa: E402
 from onestep_vla_ros.faults.process_row import Case, ProcessRow  # noqa: E402
 from onestep_vla_ros.faults.process_rows import PROCESS_ROWS, run_process_rows  # noqa: E402
 
@@ -222,6 +223,23 @@ def must_hold(rows, tmp_path):
     unjudged = {r.row: r.detail for r in results if r.is_unjudged}
     if unjudged:
         pytest.skip(f"the machine is too busy for these rows' bounds: {unjudged}")
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_the_bridge_and_its_checker_share_no_memory_with_a_robot_that_sends_pictures():
+    """What a process leaves locked there when it is killed must not reach the bridge or us."""
+
+    def shares(pid):
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+            return "/dev/shm/fast" in maps.read()  # noqa: S108 - Fast DDS's own place
+
+    with Rig("source", 0) as rig:
+        assert shares(rig.children.pid("stand_in_robot"))
+        assert not shares(rig.children.pid("bridge"))
+        assert not shares(rig.children.pid("wire_checker"))
+        assert not shares(rig.children.pid("chunk_source"))
+    assert not shares(os.getpid())
 
 
 @pytest.mark.ros
