@@ -96,8 +96,8 @@ def test_a_killed_demo_leaves_no_process_and_no_shared_memory(tmp_path, number):
     _wait(lambda: (out / "progress.json").is_file() or demo.poll() is not None, "an episode")
     assert demo.poll() is None, (tmp_path / "demo.log").read_text()
     assert len(_graph(out)) > 4
+    _wait(lambda: len(_segments(_graph(out))) > 4, "two processes with pictures")
     segments = _segments(_graph(out))
-    assert len(segments) > 4
     demo.send_signal(number)
     demo.wait(timeout=_PATIENCE_S)
     _wait(lambda: not _graph(out), "the graph to be gone")

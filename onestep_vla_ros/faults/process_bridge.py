@@ -32,6 +32,7 @@ _CONTROLLER_S = 0.01
 _STILL = 1e-6
 _BUSY = "while True: pass"
 _HUNG_S = 0.5
+_HEAR_S = 5.0
 _PAUSE_S = 0.1
 _AWAY_RAD = 0.15
 _LEASE_SPREAD_S = 0.5
@@ -42,7 +43,7 @@ def _bridge_killed(rig: Rig, i: int) -> float:
     rig.to_run()
     at_s = rig.children.send("bridge", signal.SIGKILL)
     rig.children.wait("bridge")
-    rig.link.listen(_H_OUT_S + 0.1)
+    _hear_until(rig, at_s + _H_OUT_S + 0.1)
     rest_s = _arms_rest_s(rig, at_s)
     _relaunch_bridge(rig)
     _forget_the_dead(rig)
@@ -64,11 +65,18 @@ def _is_alone(rig: Rig, topic: str) -> bool:
 def _bridge_hung(rig: Rig, i: int) -> float:
     rig.to_run()
     at_s = rig.children.send("bridge", signal.SIGSTOP)
-    rig.link.listen(_HUNG_S)
+    _hear_until(rig, at_s + _HUNG_S)
     rest_s = _arms_rest_s(rig, at_s)
     rig.children.send("bridge", signal.SIGCONT)
     rig.link.listen(0.5)
     return rest_s
+
+
+def _hear_until(rig: Rig, stamp_s: float) -> None:
+    """Take in what the arms did until then, however late this process hears of it."""
+    states = rig.link.states
+    what = f"joint states of {stamp_s:.3f} s"
+    rig.link.wait(lambda: states and states[-1].stamp_s >= stamp_s, _HEAR_S, what)
 
 
 def _arms_rest_s(rig: Rig, at_s: float) -> float:
