@@ -11,16 +11,17 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import ParamSpec
 
 import torch
 
 from onestep_vla_ros.core.chunk import Chunk
-from onestep_vla_ros.core.observation import Observation
 from onestep_vla_ros.nodes import policy_node
 from onestep_vla_ros.policy.policy import OneStepPolicy
 
 _TOO_MUCH = 2**60
 _FOR_EVER = 1_000_000
+_Given = ParamSpec("_Given")
 
 
 class Famine:
@@ -33,16 +34,14 @@ class Famine:
         """SIGUSR1: one; SIGUSR2: all."""
         self.left = 1 if number == signal.SIGUSR1 else _FOR_EVER
 
-    def around(
-        self, infer: Callable[[OneStepPolicy, Observation], Chunk]
-    ) -> Callable[[OneStepPolicy, Observation], Chunk]:
+    def around(self, infer: Callable[_Given, Chunk]) -> Callable[_Given, Chunk]:
         """Return `infer` as it is while memory lasts."""
 
-        def starved(policy: OneStepPolicy, observation: Observation) -> Chunk:
+        def starved(*values: _Given.args, **named: _Given.kwargs) -> Chunk:
             if self.left > 0:
                 self.left -= 1
                 torch.empty(_TOO_MUCH, dtype=torch.uint8)
-            return infer(policy, observation)
+            return infer(*values, **named)
 
         return starved
 
@@ -53,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, famine.on_signal)
     starved = famine.around(OneStepPolicy.infer)
-    OneStepPolicy.infer = starved  # type: ignore[method-assign, assignment]
+    OneStepPolicy.infer = starved  # type: ignore[method-assign]
     return policy_node.main(arguments)
 
 

@@ -252,3 +252,9 @@ def test_quick_rows_hold_on_real_processes(tmp_path):
 @pytest.mark.slow
 def test_clock_and_partition_hold_on_real_processes(tmp_path):
     must_hold([21, 22], tmp_path)
+
+
+@pytest.mark.ros
+@pytest.mark.slow
+def test_a_policy_without_memory_holds_its_row_on_real_processes(tmp_path):
+    must_hold([13], tmp_path)
